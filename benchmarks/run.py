@@ -25,7 +25,7 @@ from benchmarks.process.turns import descriptors as in_turns
 from results import cli, writer
 from results.forms import data_alone, tell
 from results.output import say
-from results.views.words import count
+from results.words import count
 
 if TYPE_CHECKING:
     from benchmarks.cluster.scheduler import Scheduler
@@ -230,7 +230,7 @@ def _run_blocks(
         blocks = [msgspec.structs.replace(one, engine=options.executor) for one in blocks]
         directory = submit(blocks, store, scheduler, most=options.max_jobs or 0)
         attach = f"python -m benchmarks.run --attach {session} --store {options.store}"
-        say(f"session {session}: {len(blocks)} blocks are queued; {attach}", flush=True)
+        say(f"session {session}: {count(len(blocks), 'block')} are queued; {attach}", flush=True)
         if options.detach:
             return OK
         watched(directory, store, tally)

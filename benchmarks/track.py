@@ -17,7 +17,7 @@ from benchmarks.tracking.options import parser
 from results import cli
 from results.forms import data_alone, write_rows
 from results.output import say
-from results.views.words import count
+from results.words import count
 
 if TYPE_CHECKING:
     from benchmarks.tracking.history import History
@@ -77,10 +77,10 @@ def _series(options: argparse.Namespace, out: IO[str]) -> int:
             print_trends(found, metric)
         if found and options.figure is not None:
             from frameworks.backend import without_version
-            from report.history import Panel, draw
+            from report.history import Series, draw
 
-            panels = [
-                Panel(
+            series = [
+                Series(
                     trend.series.label,
                     without_version(trend.series.framework),
                     trend.series.machine_id,
@@ -90,9 +90,9 @@ def _series(options: argparse.Namespace, out: IO[str]) -> int:
                 )
                 for trend in found
             ]
-            path = options.figure / f"history-{metric.name}.png"
-            draw(panels, metric.title, metric.unit, path)
-            say(f"figure: {path}")
+            name = f"history-{metric.name}"
+            for path in draw(series, name, metric.title, metric.unit, options.figure):
+                say(f"figure: {path}")
     if not shown:
         what = options.select or options.store
         raise ValueError(f"no finished run of {what} has the metric {', '.join(options.metric)}")
@@ -168,7 +168,7 @@ def _import(options: argparse.Namespace) -> int:
 
     for path in options.file:
         new, known = import_file(path, Store(options.store))
-        say(f"{path}: {new} benchmarks imported, {known} were there already")
+        say(f"{path}: {count(new, 'benchmark')} imported, {known} were there already")
     return 0
 
 

@@ -14,6 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
+from results.words import count
+
 _ORDER, _MASK = 1, 2  # streams: no order ever shares random numbers with a mask (weights: 3)
 
 
@@ -147,7 +149,7 @@ def split_into_batches(
     """
     if batch_size > len(order):
         raise ValueError(
-            f"batch size {batch_size} is larger than the {len(order)} training images; "
+            f"batch size {batch_size} is larger than the {count(len(order), 'training image')}; "
             f"use a batch size of at most {len(order)}."
         )
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]

@@ -16,6 +16,7 @@ from datasets.convert.stream import convert_source
 from datasets.galaxy_file import GalaxyFile, Picking, open_galaxies
 from datasets.inspection import Seen, check_blank, twins
 from datasets.splits import PARTS, check_groups, crossing
+from results import words
 from results.door import hdf5
 from results.writer import scratch_directory
 
@@ -49,7 +50,7 @@ class Report:
     def lines(self, where: str) -> list[str]:
         """The report, a line each."""
         count = len(self.wrong)
-        end = "nothing is wrong" if not count else f"{count} thing{'s' * (count > 1)} wrong"
+        end = "nothing is wrong" if not count else f"{words.count(count, 'thing')} wrong"
         told = [
             *(f"wrong: {one}" for one in self.wrong),
             *(f"note: {one}" for one in dict.fromkeys(self.notes)),
@@ -113,12 +114,14 @@ def _check_file(path: Path, asked: Asked, report: Report) -> None:
         parts = tried(lambda: file.parts(split, rows)) if split else None
         if pictures is None:
             return
-        report.what = f"{len(pictures):,} pictures of {'x'.join(map(str, pictures.shape[1:]))}"
+        report.what = (
+            f"{words.count(len(pictures), 'picture')} of {'x'.join(map(str, pictures.shape[1:]))}"
+        )
         missing, chunks = hdf5.unwritten(pictures)
         if missing:
             report.wrong.append(
-                f"'{image_key}': {missing:,} of {chunks:,} blocks of pictures were never written; "
-                "make the file again"
+                f"'{image_key}': {missing:,} of {words.count(chunks, 'block')} of pictures were "
+                "never written; make the file again"
             )
         keep = np.zeros(rows if labels is not None else len(pictures), dtype=bool)
         seen = tried(lambda: file.images(image_key, keep, Picking(channels="0"))[1])
@@ -154,7 +157,9 @@ def _look(
         told = ", ".join(f"{size:,} {name}" for size, name in zip(sizes, PARTS, strict=True))
         report.notes.append(f"a published split: {told}; --split-from split keeps it")
         if together is not None and (count := crossing(together, parts)):
-            report.notes.append(f"{count:,} pictures of it have a copy in another part: a leak")
+            report.notes.append(
+                f"{words.count(count, 'picture')} of it with a copy in another part: a leak"
+            )
 
 
 def _classes(labels: np.ndarray, names: tuple[str, ...], report: Report) -> str:
@@ -167,7 +172,7 @@ def _classes(labels: np.ndarray, names: tuple[str, ...], report: Report) -> str:
         )
     told = [f"{name} {count:,}" for name, count in zip(names, counts.tolist(), strict=True)]
     shown = ", ".join(told[:12])
-    return f" in {len(names)} classes: {shown}{', ...' * (len(names) > 12)}"
+    return f" in {words.count(len(names), 'class')}: {shown}{', ...' * (len(names) > 12)}"
 
 
 def _check_votes(file: GalaxyFile, rows: int, report: Report) -> None:
@@ -181,5 +186,7 @@ def _check_votes(file: GalaxyFile, rows: int, report: Report) -> None:
     bad = ~np.isfinite(votes).all(axis=1) | (votes < 0).any(axis=1) | (votes > 1.01).any(axis=1)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        report.wrong.append(f"'votes': {int(bad.sum()):,} rows are no shares, the first {row}")
-    report.notes.append(f"votes on {len(names)} answers")
+        report.wrong.append(
+            f"'votes': {words.count(int(bad.sum()), 'row')} not of shares, the first {row}"
+        )
+    report.notes.append(f"votes on {words.count(len(names), 'answer')}")

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from results.words import count
+
 SIZE = 69
 LEAST_SIZE, MOST_SIZE = 8, 4096  # pixels
 MINIMUM = 10
@@ -272,7 +274,7 @@ def class_counts(n: int) -> np.ndarray:
     """
     if n < MINIMUM:
         raise ValueError(
-            f"demo: {n} images are too few for its ten classes; ask for {MINIMUM} or more"
+            f"demo: {count(n, 'image')} are too few for its ten classes; ask for {MINIMUM} or more"
         )
     least = min(3, n // MINIMUM)
     share = np.array(PER_THOUSAND, dtype=np.int64) * (n - least * MINIMUM)

@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.download_progress import Progress, progress_of
+from datasets.progress import Progress, of_bytes
 from results.door.refusal import regular
 from results.output import say
+from results.words import count
 
 CACHE_VARIABLE = "GALAXY_BENCHMARK_CACHE"
 
@@ -116,7 +117,7 @@ def fetch(
 def _download(remote: RemoteFile, part: Path, target: Path, pause: Callable[[float], None]) -> None:
     _check_room(remote, part)
     failures = 0
-    with progress_of(remote.filename, remote.size) as progress:
+    with of_bytes(remote.filename, remote.size) as progress:
         while True:
             before = _size(part)
             try:
@@ -134,7 +135,10 @@ def _download(remote: RemoteFile, part: Path, target: Path, pause: Callable[[flo
                 reason = str(getattr(error, "reason", None) or error)
             failures = 0 if _size(part) > before else failures + 1
             if failures == _ATTEMPTS:
-                kept = f"{_size(part):,} bytes are kept in {part}: the same command goes on there. "
+                kept = (
+                    f"{count(_size(part), 'byte')} are kept in {part}: the same command goes "
+                    "on there. "
+                )
                 raise DownloadError(
                     f"{remote.url}: cannot be downloaded ({reason}). "
                     f"{kept if _size(part) else ''}{_by_hand(remote, target)}"
@@ -170,7 +174,9 @@ def _receive(remote: RemoteFile, part: Path, progress: Progress) -> None:
                 file.write(chunk)
                 progress.advance(len(chunk))
     if expected is not None and _size(part) < expected:
-        raise ConnectionError(f"the connection broke off at {_size(part):,} of {expected:,} bytes")
+        raise ConnectionError(
+            f"the connection broke off at {_size(part):,} of {count(expected, 'byte')}"
+        )
 
 
 def _range_start(response: http.client.HTTPResponse) -> int | None:
@@ -209,7 +215,7 @@ def _check_room(remote: RemoteFile, part: Path) -> None:
     free, missing = shutil.disk_usage(part.parent).free, remote.size - _size(part)
     if free < missing:
         raise DownloadError(
-            f"{part.parent}: {free:,} bytes are free and {missing:,} are needed for "
+            f"{part.parent}: {count(free, 'byte')} free, and {missing:,} needed for "
             f"{remote.filename}; make room, or set {CACHE_VARIABLE} to another directory"
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from results import words
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -30,8 +32,9 @@ def fold_first(
 
     small = np.flatnonzero((sizes > 0) & (sizes < count))
     if len(small):
+        galaxies = words.count(int(sizes[small[0]]), "galaxy")
         raise ValueError(
-            f"fold: class {small[0]} has {sizes[small[0]]} galaxies, and {count} folds need as "
+            f"fold: class {small[0]} has {galaxies}, and {count} folds need as "
             "many of each; take fewer folds, or labels of larger classes"
         )
     first_of_class = np.cumsum(sizes) - sizes

@@ -19,6 +19,7 @@ from datasets.splits import PART_WORDS, PARTS
 from results.door import hdf5
 from results.door.apart import alive
 from results.vocabulary import near_miss, unknown
+from results.words import count
 
 if TYPE_CHECKING:
     import h5py
@@ -115,8 +116,8 @@ class GalaxyFile(OpenFile):
         if values[high] >= MOST_CLASSES:
             distinct = len(np.unique(values))
             what = (
-                f"{distinct:,} different numbers in {len(values):,} rows are names of galaxies, "
-                "not classes; name the labels with --label-key"
+                f"{count(distinct, 'different number')} in {count(len(values), 'row')} are names "
+                "of galaxies, not classes; name the labels with --label-key"
                 if distinct > len(values) // 2
                 else f"classes are numbered from 0 on, and below {MOST_CLASSES:,}"
             )
@@ -132,9 +133,10 @@ class GalaxyFile(OpenFile):
                 absent = int(np.flatnonzero(present != np.arange(len(present)))[0])
                 raise self._wrong(
                     label_key,
-                    f"has {len(present)} different labels from {present[0]} to {present[-1]}, and "
-                    f"none is {absent}; number the classes 0..{len(present) - 1}, or give the "
-                    f"file all the names in 'class_names' if a class is absent on purpose",
+                    f"has {count(len(present), 'different label')} from {present[0]} to "
+                    f"{present[-1]}, and none is {absent}; number the classes "
+                    f"0..{len(present) - 1}, or give the file all the names in 'class_names' if a "
+                    "class is absent on purpose",
                 )
             return tuple(f"class {number}" for number in range(len(present)))
         return self.check_names(names, label_key, labels)
@@ -222,7 +224,8 @@ class GalaxyFile(OpenFile):
         if names and len(set(names)) != dataset.shape[1]:
             raise self._wrong(
                 "votes",
-                f"has {dataset.shape[1]} columns, and {len(set(names))} different 'vote_names'",
+                f"has {count(dataset.shape[1], 'column')}, and {len(set(names))} different "
+                "'vote_names'",
             )
         numbered = (f"vote {number}" for number in range(dataset.shape[1]))
         return self.read(dataset).astype(np.float32), tuple(names or numbered)
@@ -236,7 +239,9 @@ class GalaxyFile(OpenFile):
         dataset = self.pictures(key)
         shape = dataset.shape if dataset.ndim == 4 else (*dataset.shape, 1)
         if shape[0] != len(keep):
-            raise self._wrong(key, f"has {shape[0]} pictures, but there are {len(keep)} labels")
+            raise self._wrong(
+                key, f"has {count(shape[0], 'picture')}, but there are {count(len(keep), 'label')}"
+            )
         if dataset.dtype != np.uint8:
             found = self.pixels(key)
             raise self._wrong(

@@ -6,6 +6,8 @@ import hashlib
 
 import numpy as np
 
+from results import words
+
 _BLACK = 1  # a picture whose values are all 0 or 1 shows nothing
 _NAMED = 4  # classes, or rows, that a sentence names
 
@@ -67,19 +69,19 @@ def check_blank(
             if seen.highest == 1
             else "nothing was written there, or nothing could be read; make the file again"
         )
-        raise ValueError(f"{where}: all {len(rows):,} pictures are blank: {why}")
+        raise ValueError(f"{where}: all {words.count(len(rows), 'picture')} are blank: {why}")
     blanks = np.bincount(labels[blank], minlength=len(names))
     sizes = np.bincount(labels, minlength=len(names))
     if len(empty := np.flatnonzero((blanks == sizes) & (sizes > 0))):
         whole = ", ".join(f"'{names[label]}' ({sizes[label]})" for label in empty[:_NAMED])
         raise ValueError(
-            f"{where}: {count:,} of {len(rows):,} pictures are blank, among them all of class "
-            f"{whole}: the file was not written to its end; make it again, or leave the blank "
-            "ones out"
+            f"{where}: {count:,} of {words.count(len(rows), 'picture')} are blank, among them all "
+            f"of class {whole}: the file was not written to its end; make it again, or leave the "
+            "blank ones out"
         )
     return (
-        f"{count:,} of {len(rows):,} pictures are blank, from row {rows[blank][0]} on, in "
-        f"{_classes(blanks, names)}: they are trained and tested on like the others."
+        f"{count:,} of {words.count(len(rows), 'picture')} are blank, from row {rows[blank][0]} "
+        f"on, in {_classes(blanks, names)}: they are trained and tested on like the others."
     )
 
 
@@ -123,8 +125,8 @@ def twins(
                 else ""
             )
             told.append(
-                f"{int(found.sum()):,} pictures of {int(twice.sum()):,} galax"
-                f"{'ies' if twice.sum() > 1 else 'y'} {what}, in "
+                f"{words.count(int(found.sum()), 'picture')} of "
+                f"{words.count(int(twice.sum()), 'galaxy')} {what}, in "
                 f"{_classes(per_class, names)}{conflict}"
             )
     if not told:
@@ -192,4 +194,4 @@ def _classes(counts: np.ndarray, names: tuple[str, ...]) -> str:
     order = [label for label in np.argsort(-counts, kind="stable").tolist() if counts[label]]
     text = ", ".join(f"'{names[label]}' ({counts[label]:,})" for label in order[:_NAMED])
     more = len(order) - _NAMED
-    return f"{text} and {more} more classes" if more > 0 else text
+    return f"{text} and {words.count(more, 'more class')}" if more > 0 else text

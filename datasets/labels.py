@@ -21,6 +21,7 @@ from typing import get_args
 import numpy as np
 
 from results.vocabulary import Labels, unknown
+from results.words import count
 
 VIEWS = get_args(Labels)
 
@@ -125,7 +126,7 @@ def view_labels(
         if tuple(class_names) == GALAXY10_DECALS:
             found = "Galaxy10 DECaLS"
         elif len(class_names) != len(GALAXY10):
-            found = f"a file of {len(class_names)} classes"
+            found = f"a file of {count(len(class_names), 'class')}"
         else:
             found = f"not known to be it (its classes are {', '.join(class_names[:3])}, ...)"
             remedy += "; if they are its classes in its order, add --label-map galaxy10"
@@ -158,7 +159,8 @@ def _mapped(
     if label_map == GALAXY10_MAP:
         if len(class_names) != len(GALAXY10):
             raise ValueError(
-                f"{where}: label_map '{GALAXY10_MAP}': it has {len(class_names)} classes, not ten"
+                f"{where}: label_map '{GALAXY10_MAP}': it has {count(len(class_names), 'class')}, "
+                "not ten"
             )
         return _grouped(labels, GALAXY10_GROUPS[view])
     groups: dict[str, tuple[int, ...]] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from datasets.resize import box_downscale
+from results import words
 from results.names import for_figure
 
 if TYPE_CHECKING:
@@ -68,13 +69,17 @@ def draw(data: Dataset, output: Path, per_class: int, seed: int = 0) -> str:
             fontsize=8,
         )
     height, width = data.images.shape[1:3]
-    title = f"{for_figure(data.name, 40)}: {len(data.labels):,} galaxies of {height}x{width} pixels"
+    title = (
+        f"{for_figure(data.name, 40)}: {words.count(len(data.labels), 'galaxy')} of "
+        f"{height}x{width} pixels"
+    )
     figure.suptitle(title, fontsize=9)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=120, bbox_inches="tight")
     write(output, drawn.getvalue())
     more = len(data.class_names) - len(rows)
-    return f"{output}: drawn{f', without the last {more} classes' if more > 0 else ''}"
+    without = f", without the last {words.count(more, 'class')}" if more > 0 else ""
+    return f"{output}: drawn{without}"
 
 
 def text(

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from datasets.folds import fold_first, fold_of
+from results.words import count
 
 # Streams: no split shares random numbers with orders (1), masks (2), weights (3), or with a part.
 _SPLIT, _PART = 4, 5
@@ -328,7 +329,8 @@ def _units(
     groups = np.asarray(groups)
     if groups.shape != labels.shape:
         raise ValueError(
-            f"split: {len(labels)} labels but groups of shape {groups.shape}; give one per image"
+            f"split: {count(len(labels), 'label')} but groups of shape {groups.shape}; give one "
+            "per image"
         )
     numbers, first_row, unit_of_row = np.unique(groups, return_index=True, return_inverse=True)
     unit_labels = labels[first_row].astype(np.int64)
@@ -366,7 +368,7 @@ def _check_parts(
         if fraction and not len(getattr(split, name)):
             present = sizes[sizes > 0]
             raise ValueError(
-                f"split: nothing is left for the {name} part of {sizes.sum()} images in "
-                f"{len(present)} classes; give more images (three of a class serve every part) "
-                f"or set the fraction to 0"
+                f"split: nothing is left for the {name} part of {count(sizes.sum(), 'image')} in "
+                f"{count(len(present), 'class')}; give more images (three of a class serve every "
+                f"part) or set the fraction to 0"
             )

@@ -12,6 +12,7 @@ from galaxy_benchmark import environment
 from results import store as stored
 from results.export import PAGE_COLUMNS
 from results.output import say
+from results.words import count
 from results.writer import scratch_directory
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ class Store(stored.Store):
         classes = runs["class_names"].drop_duplicates().tolist()
         if len(classes) != 1:
             raise ValueError(
-                f"{len(runs)} finished runs with {len(classes)} sets of classes; choose runs of "
-                "one, as in confusion(dataset='demo', labels='native')"
+                f"{count(len(runs), 'finished run')} with {len(classes)} sets of classes; choose "
+                "runs of one, as in confusion(dataset='demo', labels='native')"
             )
         predictions = self.predictions(latest=True, probabilities=False)
         mine = predictions[predictions["execution_id"].isin(runs["execution_id"])]
@@ -146,7 +147,9 @@ class Store(stored.Store):
     def _repr_html_(self) -> str:
         runs = self.runs(latest=True)
         shown = runs[list(PAGE_COLUMNS["runs"])].tail(_SHOWN)
-        head = f"<p>Results store {self.path}: {len(runs)} runs, the last {len(shown)}:</p>"
+        head = (
+            f"<p>Results store {self.path}: {count(len(runs), 'run')}, the last {len(shown)}:</p>"
+        )
         return head + shown.to_html(index=False, float_format="{:.4g}".format)
 
 
@@ -172,7 +175,7 @@ class Trained:
             ValueError: there are several; read `runs`.
         """
         if len(self.runs) != 1:
-            raise ValueError(f"there are {len(self.runs)} runs; read .runs")
+            raise ValueError(f"there are {count(len(self.runs), 'run')}; read .runs")
         return self.runs.iloc[0]
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from report import feature_maps, figure, serve
 from results import cli
 from results.output import say
 from results.store import Store
+from results.words import count
 
 DEFAULT_OUTPUT = Path("report-out")
 
@@ -63,7 +64,7 @@ def _page(options: argparse.Namespace) -> None:
     )
     say(f"{written.page}: the report")
     if written.figures:
-        say(f"{written.figures[0].parent}: {len(written.figures)} files of figures")
+        say(f"{written.figures[0].parent}: {count(len(written.figures), 'file of figures')}")
     if not written.finished:
         say("No run finished, so there is no figure; the page says what failed and why.")
 

@@ -8,7 +8,7 @@ from report.section import Block, Note
 from results.views.columns import json_object
 from results.views.numbers import listed
 from results.views.views import Frames, View
-from results.views.words import count
+from results.words import count
 
 BUSY = 0.5  # load average for each CPU
 

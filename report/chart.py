@@ -29,6 +29,7 @@ class Series:
         text: what each mark says of itself instead of its numbers.
         runs: execution_id that each mark is of; the page leads there.
         why: what low and high are, as in "95 %".
+        second: colour that a line of two colours has besides.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Series:
     text: Sequence[str] = ()
     runs: Sequence[str] = ()
     why: str = ""
+    second: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. rows: names along y, from the top. margin: a shaded range of x."""
+    """One pair of axes.
+
+    rows: names along y, from the top. margin: a shaded range of x. ticks: names of places on x.
+    """
 
     title: str
     x: str
@@ -70,23 +75,27 @@ class Panel:
     zero: bool = False
     margin: tuple[float, float] | None = None
     rules: Sequence[Rule] = ()
+    ticks: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Panels beside and below each other."""
+    """Panels beside and below each other; across: beside each other on a wide figure."""
 
     panels: Sequence[Panel]
+    across: int = 2
 
 
 @dataclass(frozen=True)
 class Grid:
-    """One matrix of counts: rows are labelled `rows`, columns `columns`; shown as a table."""
+    """One matrix of counts, shown as a table. down, across: what rows and columns are, in words."""
 
     title: str
     rows: Sequence[str]
     columns: Sequence[str]
     counts: Sequence[Sequence[float]]
+    down: str = "labelled as"
+    across: str = "predicted as"
 
 
 @dataclass(frozen=True)
@@ -149,10 +158,8 @@ def as_json(chart: Chart) -> list[dict[str, Any]]:
 
 def _series(one: Series) -> dict[str, Any]:
     numbers = {name: [_number(v) for v in getattr(one, name)] for name in ("x", "y", "low", "high")}
-    plain = {
-        name: getattr(one, name)
-        for name in ("name", "kind", "colour", "marker", "dashed", "hollow", "faint", "why")
-    }
+    marks = ("kind", "colour", "second", "marker", "dashed", "hollow", "faint")
+    plain = {name: getattr(one, name) for name in ("name", *marks, "why")}
     texts = {"text": list(one.text), "runs": list(one.runs)}
     return _without_empty(plain | {"width": one.width} | numbers | texts)
 

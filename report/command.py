@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from results.views.columns import json_object
+from results.words import count
 
 _SHIPPED = ("demo", "galaxy10", "galaxy10-decals")
 # Fields of the stored configuration that are an option of the main command of the same meaning,
@@ -84,7 +85,7 @@ def remark(run: Mapping[str, Any]) -> str:
     if not run.get("experiment") and isinstance(
         weights := _at(config, "recipe.class_weights"), list
     ):
-        found.append(f"Class weights are written out for {len(weights)} classes.")
+        found.append(f"Class weights are written out for {count(len(weights), 'class')}.")
     rounds = _at(config, "recipe.rounds") or []
     if any(isinstance(value, dict) for one in rounds for value in one.values()):
         found.append("Its rounds have schedules or layer_rates of their own: state them in a file.")

@@ -11,7 +11,7 @@ from results.table import Cell, Column, Table
 from results.views.estimates import brackets, epoch_time, mean_accuracy
 from results.views.numbers import NONE, fixed, significant, spread, with_interval
 from results.views.views import Frames, View
-from results.views.words import count
+from results.words import count
 
 _FAILURES = 10
 

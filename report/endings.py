@@ -3,6 +3,7 @@
 import pandas as pd
 
 from results.views.numbers import spread
+from results.words import nouns
 
 
 def ending(runs: pd.DataFrame) -> str:
@@ -20,7 +21,7 @@ def ending(runs: pd.DataFrame) -> str:
     words = []
     if (known["epochs_trained"] < known["epochs"]).any():
         trained, asked = _range(known["epochs_trained"]), _range(known["epochs"])
-        words.append(f"stopped after {trained} of {asked} epochs")
+        words.append(f"stopped after {trained} of {asked} {nouns(known['epochs'].max(), 'epoch')}")
     if (known["tested_epoch"] < known["epochs_trained"]).any():
         words.append(f"tested epoch {_range(known['tested_epoch'])}")
     return "; ".join(words)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from results import cli, names
+from results import cli, names, words
 from results.output import say
 from results.views.looks import looks, plain
 from results.writer import scratch_directory
@@ -179,7 +179,10 @@ def figure(maps: Maps, layer: str) -> Figure:
     extend, label = ("both", "output") if low < 0 else ("max", "output (root scale)")
     made.colorbar(drawn, ax=panels, shrink=0.8, pad=0.01, extend=extend, label=label)
     some = next(iter(maps.of.values()))[layer]
-    title = f"{maps.facts['network']}, {layer}: {some.shape[2]} maps of {_size(some)} pixels"
+    title = (
+        f"{maps.facts['network']}, {layer}: {words.count(some.shape[2], 'map')} of "
+        f"{_size(some)} pixels"
+    )
     return style.finish(made, title, caption(maps, layer), demo=maps.facts["demo"])
 
 
@@ -191,11 +194,12 @@ def caption(maps: Maps, layer: str) -> str:
     labels = "" if facts["labels"] == "native" else f", {facts['labels']} labels"
     trained = {told["epochs_trained"] for told in facts["frameworks"].values()}
     epochs = " and ".join(str(number) for number in sorted(trained))
+    nouns = words.nouns(max(trained), "epoch")
     sentences = [
         f"Galaxy {facts['galaxy']} of {facts['dataset']}{labels} (labelled {facts['label']}), "
         f"{_size(maps.picture)} pixels.",
         f"Output of the layer with its activation function, in inference mode, float32 on the CPU; "
-        f"each framework has the weights it trained itself for {epochs} epochs (seed "
+        f"each framework has the weights it trained itself for {epochs} {nouns} (seed "
         f"{facts['seed']}, {facts['parity']} parity, {facts['tuning']}) and tested in the epoch "
         "named: panels differ as far as the trainings do.",
         f"One scale of colours for all panels, which ends where {PERCENTILE:g} % of the values do.",

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 
-from report.figures import style
-from results.views.looks import looks, plain
-from results.writer import whole_file
+from report import chart
+from report.chart import Chart, Rule
+from report.section import Picture
+from results.views.looks import looks
+from results.words import count
 
 _PANELS = 6  # of one figure; the table has them all
-_COLUMNS = 2
 _TICKS = 5
 
 
 @dataclass(frozen=True)
-class Panel:
+class Series:
     """One series as it is drawn.
 
     label, framework, machine_id: whose it is; values: its points, oldest first, and commits, one
@@ -36,78 +35,50 @@ class Panel:
     steps: Sequence[tuple[int, float]]
 
 
-def draw(panels: Sequence[Panel], title: str, unit: str, path: Path) -> None:
-    """Draw the series with the most points, at most 6, and write the figure as a PNG.
+def draw(found: Sequence[Series], name: str, title: str, unit: str, to: Path) -> list[Path]:
+    """Write the figure into a folder, as the report writes its own; returns the files."""
+    from report.figures.writing import write
+
+    return write([picture(found, name, title, unit)], to)
+
+
+def picture(found: Sequence[Series], name: str, title: str, unit: str) -> Picture:
+    """The figure of the series with the most points, at most 6.
 
     Args:
-        panels: the series.
-        title, unit: of what the points are.
-        path: of the PNG; its directory is made.
-
-    Raises:
-        OSError: the file cannot be written; the message names it.
+        name: of its files. title, unit: of what the points are.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    longest = sorted(range(len(panels)), key=lambda place: -len(panels[place].values))
-    shown = [panels[place] for place in sorted(longest[:_PANELS])]
-    label = f"{title}{f' ({unit})' if unit else ''}"
-    columns = min(_COLUMNS, len(shown))
-    rows = math.ceil(len(shown) / columns)
-    drawn = looks(panel.framework for panel in shown)
-    with mpl.rc_context(style.RC):
-        figure = style.figure(4.6 * columns, 0.7 + 1.75 * rows)
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for place, panel in zip(axes, shown, strict=False):
-            _draw(place, panel, drawn[panel.framework].colour, label)
-        for place in axes[len(shown) :]:
-            place.set_visible(False)
-        machines = sorted({panel.machine_id[:8] for panel in shown})
-        more = len(panels) - len(shown)
-        left_out = f" {more} further series not drawn." if more else ""
-        style.finish(
-            figure,
-            f"History of {title}",
-            "A point is the median over the processes of runs that follow each other with one "
-            "commit and the same versions; lines are levels between steps. Machine "
-            f"{', '.join(machines)}.{left_out}",
-            demo=False,
-        )
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            FigureCanvasAgg(figure)
-            with whole_file(path) as file:
-                figure.savefig(file, format=path.suffix[1:], dpi=110)
-        except OSError as error:
-            raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+    longest = sorted(range(len(found)), key=lambda place: -len(found[place].values))
+    shown = [found[place] for place in sorted(longest[:_PANELS])]
+    drawn = looks(one.framework for one in shown)
+    what = f"{title}{f' ({unit})' if unit else ''}"
+    machines = ", ".join(sorted({one.machine_id[:8] for one in shown}))
+    more = len(found) - len(shown)
+    left_out = f" {count(more, 'further series', 'further series')} not drawn." if more else ""
+    return Picture(
+        name,
+        f"History of {title}",
+        Chart([_panel(one, drawn[one.framework].colour, what) for one in shown]),
+        "A point is the median over the processes of runs that follow each other with one commit "
+        "and the same versions; lines are levels between steps. Machine "
+        f"{machines}.{left_out}",
+    )
 
 
-def _draw(axes: Axes, panel: Panel, colour: str, label: str) -> None:
-    values = np.asarray(panel.values)
-    size = 9 if len(values) <= 100 else 2
-    axes.scatter(np.arange(len(values)), values, s=size, color=colour, linewidths=0)
-    bounds = [0, *(index for index, _ in panel.steps), len(values)]
+def _panel(one: Series, colour: str, what: str) -> chart.Panel:
+    values = np.asarray(one.values)
+    points = list(range(len(values)))
+    series = [chart.Series("median of a commit", points, values.tolist(), "points", colour=colour)]
+    bounds = [0, *(index for index, _ in one.steps), len(values)]
     for first, last in itertools.pairwise(bounds):
         level = float(np.median(values[first:last]))
-        axes.plot([first - 0.5, last - 0.5], [level, level], color=style.INK, linewidth=1)
-    for index, ratio in panel.steps:
-        axes.axvline(index - 0.5, color=style.WARNING, linewidth=0.8)
-        axes.annotate(
-            f"{ratio - 1:+.0%}",
-            (index - 0.5, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(2, -1),
-            textcoords="offset points",
-            va="top",
-            fontsize=6.5,
-            color=style.WARNING,
-        )
-    axes.set_title(plain(panel.label), fontsize=7.5)
-    axes.set_ylabel(label)
-    places = np.unique(np.linspace(0, len(values) - 1, _TICKS).round().astype(int))
-    axes.set_xticks(places, [plain(panel.commits[place][:8]) for place in places])
-    axes.set_xlabel("commit, oldest first")
-    axes.grid(axis="y")
-    span = max(float(np.ptp(values)), 0.02 * float(np.median(values)))
-    axes.set_ylim(values.min() - 0.15 * span, values.max() + 0.25 * span)
+        series.append(chart.Series("level", [first - 0.5, last - 0.5], [level, level], width=1.2))
+    places = np.unique(np.linspace(0, len(values) - 1, _TICKS).round().astype(int)).tolist()
+    return chart.Panel(
+        one.label,
+        "commit, oldest first",
+        series,
+        what,
+        rules=[Rule("x", index - 0.5, f"{ratio - 1:+.0%}") for index, ratio in one.steps],
+        ticks={place: one.commits[place][:8] for place in places},
+    )

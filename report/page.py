@@ -31,7 +31,7 @@ from results.store import Store
 from results.views.answers import Answer, answers
 from results.views.numbers import listed
 from results.views.views import Frames
-from results.views.words import count
+from results.words import count
 
 # In the order of the page. A later part of the report is a function added here.
 SECTIONS: tuple[MakeSection, ...] = (

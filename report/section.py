@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from report.chart import Shown
 from results.views.views import Frames
@@ -12,20 +11,21 @@ from results.views.views import Frames
 class Picture:
     """A figure with its caption (what it shows, n, interval) and how to read it.
 
-    The page draws `shown` in the browser. For papers `report.figures` draws the same with
-    matplotlib, when asked: `kind` names the drawing there, and `of` is what it is given.
+    The page draws `shown` in the browser; for papers `report.figures` draws it with matplotlib.
 
     Attributes:
         name: file name without ending, unique in the report.
+        title: above the figure of a paper.
+        demo: of generated galaxies.
         wide: needs more than a phone's width to be read; scrolls there.
     """
 
     name: str
-    kind: str
-    of: tuple[Any, ...]
+    title: str
     shown: Shown
     caption: str
     reading: str = ""
+    demo: bool = False
     wide: bool = True
 
 

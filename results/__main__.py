@@ -13,8 +13,8 @@ from results.export import FORMATS, PAGE_COLUMNS
 from results.forms import add_forms
 from results.output import say
 from results.store import Store
-from results.views.words import count
 from results.vocabulary import near_miss
+from results.words import count
 from results.writer import write
 
 if TYPE_CHECKING:
@@ -133,7 +133,9 @@ def _export(options: argparse.Namespace) -> None:
             write(options.output, content)
         except OSError as error:
             raise OSError(f"cannot write {options.output}: {error.strerror}") from error
-        say(f"{len(frame)} rows of {options.frame} written to {options.output}", error=True)
+        say(
+            f"{count(len(frame), 'row')} of {options.frame} written to {options.output}", error=True
+        )
     elif options.format == "parquet" and sys.stdout.isatty():
         raise ValueError("Parquet is not text: name a file with --output")
     else:
@@ -178,16 +180,16 @@ def _merge(options: argparse.Namespace) -> None:
     store = Store(options.store)
     for other in options.other:
         before = len(findings.files(store.path))
-        new = f"{store.merge(other)} new executions"
+        new = count(store.merge(other), "new execution")
         if climbed := len(findings.files(store.path)) - before:
-            new += f" and {climbed} new files of what the ladder found"
+            new += f" and {count(climbed, 'new file')} of what the ladder found"
         say(f"{new} from {other} in {options.store}")
 
 
 def _compact(options: argparse.Namespace) -> None:
     store = _filled(options.store)
     packed = store.compact()
-    say(f"{packed} files packed; {options.store} now has {len(store.files())}")
+    say(f"{count(packed, 'file')} packed; {options.store} now has {len(store.files())}")
 
 
 def _columns(options: argparse.Namespace) -> None:

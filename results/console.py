@@ -10,6 +10,7 @@ from results.names import in_line
 from results.schema import DERIVED_COLUMNS, RUN_COLUMNS, USUAL
 from results.table import Cell, Column, Table, width_of
 from results.terminal import Terminal
+from results.views.numbers import significant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,16 +19,16 @@ _SETTINGS = (
     *("dataset", "labels", "channels", "parity", "tuning", "precision", "device", "machine_id"),
     *("threads", "epochs", "batch_size"),
 )
-# column of the frame, head, format, rank
+# column of the frame, head, format ("": three figures), rank
 _FIGURES = (
     ("test_accuracy", "test acc.", ".4f", 0),
     ("test_cross_entropy", "cross-entropy", ".4f", 5),
     ("test_rmse", "RMSE", ".4f", 5),
     ("test_auc", "AUC", ".4f", 5),
-    ("epoch_seconds_median", "epoch s", ".3g", 0),
-    ("images_per_second", "img/s", ".0f", 4),
+    ("epoch_seconds_median", "epoch s", "", 0),
+    ("images_per_second", "img/s", ",.0f", 4),
     ("compile_seconds", "compile s", ".1f", 6),
-    ("peak_memory_bytes", "peak MiB", ".0f", 6),
+    ("peak_memory_bytes", "peak MiB", ",.0f", 6),
 )
 _OF_SOME = ("test_rmse", "test_auc")  # that most heads have not
 
@@ -52,7 +53,7 @@ def runs_table(runs: "pd.DataFrame") -> Table:
             Column("status"),
             Column("why", prose=True, key="reason"),
         ],
-        title=", ".join(f"{name} {value}" for name, value in known.items()),
+        title="the same in all: " + ", ".join(f"{one} {value}" for one, value in known.items()),
         common={name: _plain(value) for name, value in known.items()},
     )
     shown = ["run_id", "status", "reason", *names, *(name for name, *_ in figures)]
@@ -72,7 +73,8 @@ def runs_table(runs: "pd.DataFrame") -> Table:
 def _figure(value: Any, name: str, form: str) -> Cell:
     if _missing(value):
         return Cell("", float("nan"))
-    return Cell(format(value / 2**20 if name.endswith("_bytes") else value, form), value)
+    shown = value / 2**20 if name.endswith("_bytes") else value
+    return Cell(format(shown, form) if form else significant(shown), value)
 
 
 def _missing(value: Any) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from results.words import nouns
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -109,7 +111,7 @@ def refusal(found: list[Check]) -> str:
     for what in dict.fromkeys(check.what for check in different):
         seeds = sorted({check.seed for check in different if check.what == what})
         which = ", ".join(map(str, seeds))
-        parts.append(f"{what} (seed{'s' if len(seeds) > 1 else ''} {which})")
+        parts.append(f"{what} ({nouns(len(seeds), 'seed')} {which})")
     return f"comparison refused: the frameworks differ in {'; '.join(parts)}"
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from results.names import in_line
+from results.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,7 +82,9 @@ class Table:
     def add(self, *cells: Cell | str) -> None:
         """A row, a cell for each column."""
         if len(cells) != len(self.columns):
-            raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
+            raise ValueError(
+                f"{count(len(cells), 'cell')} for {count(len(self.columns), 'column')}"
+            )
         self.rows.append(cells)
 
     def records(self) -> list[dict[str, Any]]:
@@ -128,7 +131,7 @@ def lines(table: Table, width: int) -> list[Text]:
             found += _wrapped(row[place], width, indent=4)
     if layout.left_out:
         names = ", ".join(table.columns[place].name for place in sorted(layout.left_out))
-        note = Cell(f"not shown at {width} columns: {names}", style="dim")
+        note = Cell(f"not shown at {count(width, 'column')}: {names}", style="dim")
         found += _wrapped(note, width, indent=0)
     return found
 

@@ -26,7 +26,7 @@ from benchmarks.system import machine
 from results.given import GIVEN
 from results.names import in_line
 from results.store import Store
-from results.views.words import count
+from results.words import count
 
 _SHORTEST, _LONGEST = 1.0, 10.0  # seconds between two looks
 _LOG_BYTES = 4000

@@ -25,6 +25,7 @@ from frameworks.spec.normalization import STAND_IN, Statistics, asks_galaxies, n
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
 from frameworks.spec.sampling import Sampling
+from results import words
 from results.vocabulary import Device, Parity, Precision
 
 MOST_PARAMETERS = 2**31  # of a network: 8 GiB in float32, before gradients
@@ -206,8 +207,9 @@ def _check_size(config: RunConfig) -> None:
         parameters = config.network().parameters()
         if parameters > MOST_PARAMETERS:
             raise SpecificationError(
-                f"architecture '{config.architecture.name}' has {parameters:,} parameters on these "
-                f"pictures; at most {MOST_PARAMETERS:,}."
+                f"architecture '{config.architecture.name}' has "
+                f"{words.count(parameters, 'parameter')} on these pictures; at most "
+                f"{MOST_PARAMETERS:,}."
             )
     except SpecificationError as error:
         whole, crop = config.data.cropped_from, config.data.height
@@ -308,8 +310,9 @@ def rate_note(suite: Suite) -> str:
 def _check_sampling(sampling: Sampling, classes: int, counts: list[int]) -> None:
     if sampling.weights != "balanced" and len(sampling.weights) != classes:
         raise SpecificationError(
-            f"field 'sampling': there are {len(sampling.weights)} weights, and the data set with "
-            f'these labels has {classes} classes; give a number for each, or "balanced".'
+            f"field 'sampling': there are {words.count(len(sampling.weights), 'weight')}, and the "
+            f"data set with these labels has {words.count(classes, 'class')}; give a number for "
+            'each, or "balanced".'
         )
     sampling.sampler(np.repeat(np.arange(len(counts)), counts))
 
@@ -332,6 +335,6 @@ def _class_weights(
     if asked is not None and len(asked) != classes:
         raise SpecificationError(
             f"field 'class_weights': there are {len(asked)}, and the data set with these labels "
-            f'has {classes} classes; give a number for each, or "balanced".'
+            f'has {words.count(classes, "class")}; give a number for each, or "balanced".'
         )
     return asked

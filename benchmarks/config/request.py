@@ -15,6 +15,7 @@ from benchmarks.config.plan import PartOf
 from benchmarks.config.suite import Suite
 from frameworks.spec.reading import SpecificationError
 from results.names import in_line
+from results.words import count
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def asked_for(options: argparse.Namespace) -> list[Asked]:
 def first_line(asked: Sequence[Asked]) -> str:
     """One line on the session to come, before anything heavy is imported."""
     if len(asked) > 1:
-        return f"{len(asked)} experiments: preparing galaxies and runs"
+        return f"{count(len(asked), 'experiment')}: preparing galaxies and runs"
     suite = asked[0].suite
     networks = ", ".join(Path(name).stem for name in suite.architectures)
     what = f"{networks} in {', '.join(suite.frameworks)} on {Path(suite.dataset).stem} galaxies"

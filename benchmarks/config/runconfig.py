@@ -29,6 +29,7 @@ from results.vocabulary import (
     TestCopies,
     Tuning,
 )
+from results.words import count
 
 # What fields that may be left open now had for a default when the first runs were stored: left out
 # of the hash as it was then.
@@ -184,7 +185,7 @@ class RunConfig(_Part, frozen=True):
                 ("" if self.feed == "auto" else self.feed, ""),
                 *((words, "") for words in self.recipe.extras()),
                 ("given weights" if self.initial_weights else "", ""),
-                (f"{self.replicas} replicas", "1 replicas"),
+                (count(self.replicas, "replica"), "1 replica"),
                 (f"{self.side_by_side} side by side", "1 side by side"),
                 ("A/A control" if self.control else "", ""),
             )

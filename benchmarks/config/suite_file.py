@@ -22,6 +22,7 @@ from frameworks.spec.recipe import (
 )
 from results import cli
 from results.vocabulary import near_miss
+from results.words import count
 
 DIRECTORY = Path(__file__).parents[1] / "suites"
 DEFAULT = "quick"
@@ -121,7 +122,7 @@ def check(suite: Suite, *, origin: str) -> None:
         for one in value if isinstance(value, tuple) else (value,):
             require(one is None or one <= most, name, f"is {one}; at most {most:,}.")
     runs = math.prod(len(getattr(suite, name)) for name in _LISTS) * max(suite.processes, 0)
-    require(runs <= MOST_RUNS, "processes", f"makes {runs:,} runs; at most {MOST_RUNS:,}.")
+    require(runs <= MOST_RUNS, "processes", f"makes {count(runs, 'run')}; at most {MOST_RUNS:,}.")
     for batch_size in suite.batch_size:
         require(batch_size >= 1, "batch_size", f"is {batch_size}; must be at least 1.")
     for seed in suite.seeds:
@@ -163,7 +164,8 @@ def check(suite: Suite, *, origin: str) -> None:
     require(
         suite.warmup_epochs < max(suite.epochs, 1),
         "warmup_epochs",
-        f"is {suite.warmup_epochs}, of {suite.epochs} epochs; at least one must be left to time.",
+        f"is {suite.warmup_epochs}, of {count(suite.epochs, 'epoch')}; at least one must be left "
+        "to time.",
     )
     own = suite.feed != "auto" and "idiomatic" in suite.tuning
     require(

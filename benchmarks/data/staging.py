@@ -25,6 +25,7 @@ from datasets.drawn.settings import Augment, check_fits
 from datasets.resize import ScaledImages, middle
 from datasets.splits import Split, crossing, of_copies, per_class_counts
 from frameworks.spec.losses import Loss, check_votes, targets_of
+from results import words
 from results.schema import COPY
 
 if TYPE_CHECKING:
@@ -271,8 +272,8 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies, added: int) -> tuple[
         size = f" of {copies.crop}x{copies.crop} pixels" if copies.cropped else ""
         tested = "every copy" if suite.test_copies == "all" else "the centre, unturned"
         notes.append(
-            f"{suite.augmentation}: {copies.count} copies of each galaxy{size}; validation and "
-            f"test look at {tested}."
+            f"{suite.augmentation}: {words.count(copies.count, 'copy')} of each galaxy{size}; "
+            f"validation and test look at {tested}."
         )
     if suite.oversample:
         found = oversample.read(suite.oversample)
@@ -280,15 +281,16 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies, added: int) -> tuple[
         of = "galaxies" if suite.split_by == "copy" else "training galaxies"
         which = f"class {', '.join(map(str, found.classes))}" if found.classes else "every class"
         notes.append(
-            f"Oversampled: {added:,} copies of {of}, {how}, so that {which} has as many as the "
-            "largest; accuracies in training are of these."
+            f"Oversampled: {words.count(added, 'copy')} of {of}, {how}, so that {which} has as "
+            "many as the largest; accuracies in training are of these."
         )
     if dataset.parts is not None:
         notes.append(f"The published split of '{suite.split_from}'.")
         copies_apart = 0 if dataset.groups is None else crossing(dataset.groups, dataset.parts)
         if copies_apart:
             notes.append(
-                f"LEAK, as published: {copies_apart:,} pictures have a copy in another part."
+                f"LEAK, as published: {words.count(copies_apart, 'picture')} with a copy in "
+                "another part."
             )
     if suite.augment is not None:
         own = suite.augment.by == "framework"
@@ -306,7 +308,7 @@ def _notes(dataset: Dataset, suite: Suite, copies: Copies, added: int) -> tuple[
     for name, count in zip(dataset.class_names, few.tolist(), strict=True):
         if 0 < count < 3:
             notes.append(
-                f"Class '{name}' has {count} galax{'y' if count == 1 else 'ies'}: not every part "
+                f"Class '{name}' has {words.count(count, 'galaxy')}: not every part "
                 "has one; three would serve, as would labels that join it to another class."
             )
     return tuple(notes)

@@ -14,6 +14,7 @@ from benchmarks.fidelity.options import parser, stated
 from results import cli
 from results.forms import finite
 from results.output import say
+from results.words import count
 from results.writer import scratch_directory, write
 
 if TYPE_CHECKING:
@@ -118,8 +119,9 @@ def _mutants(options: argparse.Namespace) -> int:
     mine = [one.name for one in MUTANTS.values() if one.framework in options.frameworks]
     both = [name for name in float32.FAULTS if name in mine]
     console.tell(
-        f"{len(mine)} mutants of {', '.join(options.frameworks)}: about "
-        f"{estimate.duration(seconds(mine, options.parallel))} on {options.parallel} free cores"
+        f"{count(len(mine), 'mutant')} of {', '.join(options.frameworks)}: about "
+        f"{estimate.duration(seconds(mine, options.parallel))} on "
+        f"{count(options.parallel, 'free core')}"
         + (f", and {len(both)} through R5b and R5c, whose time is not estimated" if both else "")
     )
     if options.dry_run:

@@ -34,6 +34,7 @@ from results.names import beneath
 from results.output import say
 from results.parquet import findings as kept
 from results.store import Store
+from results.words import count
 from results.writer import scratch_directory, write
 
 Climbed = tuple[list[Finding], list[noise.Curve]]
@@ -80,7 +81,9 @@ def climb(options: argparse.Namespace, command: Sequence[str]) -> int:
                 drawn = [dataclasses.asdict(curve) | _network_of(curve.case) for curve in curves]
                 path = keep(rows, curves=drawn)
                 held = sum(one.status == "passed" for one in found)
-                console.tell(f"{part.name}: {held} of {len(found)} comparisons hold; in {path}")
+                console.tell(
+                    f"{part.name}: {held} of {count(len(found), 'comparison')} held; in {path}"
+                )
                 findings += found
             if options.output:
                 write(options.output, json.dumps(_told(findings, options), indent=1) + "\n")
@@ -151,12 +154,13 @@ def _announce(parts: Sequence[Part], options: argparse.Namespace) -> int:
     noise = sum(len(part.noise) for part in parts)
     more = f", and {noise} of R5c, whose time is not estimated" if noise else ""
     console.tell(
-        f"{len(cases)} cases of {', '.join(plan.rungs(options))} for {', '.join(names)} and the "
-        f"reference: about {estimate.duration(seconds)} on {options.parallel} free cores{more}"
+        f"{count(len(cases), 'case')} of {', '.join(plan.rungs(options))} for {', '.join(names)} "
+        f"and the reference: about {estimate.duration(seconds)} on "
+        f"{count(options.parallel, 'free core')}{more}"
     )
     if options.dry_run:
         console.lines(
-            [f"{part.name}: {len(part.cases) + len(part.noise)} cases" for part in parts]
+            [f"{part.name}: {count(len(part.cases) + len(part.noise), 'case')}" for part in parts]
             + [case.name for case in cases if options.details]
             + [_not_asked(options)]
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from results.given import AUGMENTATION, GIVEN
 from results.vocabulary import nearest
+from results.words import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -270,8 +271,8 @@ def render(comparison: Comparison, console: Console | None = None) -> None:
     if found:
         difference = 100 * (found.accuracy_a - found.accuracy_b)
         console.print(
-            f"  accuracy {found.accuracy_a:.4f} against {found.accuracy_b:.4f} on {found.images} "
-            f"images: {difference:+.2f} points\n"
+            f"  accuracy {found.accuracy_a:.4f} against {found.accuracy_b:.4f} on "
+            f"{count(found.images, 'image')}: {difference:+.2f} points\n"
             f"  right in A alone {found.only_a}, in B alone {found.only_b}: McNemar's exact test "
             f"p = {found.p_value:.2g}\n"
             f"  predicted differently: {100 * found.churn:.2f} % of the images",

@@ -111,7 +111,7 @@ def summary(findings: list[Finding], *, verbose: bool) -> Table:
 
 
 def _line(rung: Rung) -> str:
-    """`R1   24 of 24 hold; nearest: keras, 31% of 1e-12 (largest error by layer)`."""
+    """`R1   24 of 24 held; nearest: keras, 31% of 1e-12 (largest error by layer)`."""
     one = rung.nearest
     if rung.share == float("inf"):
         near = f"{one.status}: {one.framework}, {one.metric}"
@@ -119,7 +119,7 @@ def _line(rung: Rung) -> str:
         near = "to the bit"
     else:
         near = f"nearest: {one.framework}, {rung.share:.0%} of {one.bound:.0e} ({one.metric})"
-    return f"{rung.name:3}  {rung.held} of {rung.asked} hold; {near}"
+    return f"{rung.name:3}  {rung.held} of {rung.asked} held; {near}"
 
 
 def _capital(sentence: str) -> str:

@@ -30,6 +30,7 @@ from frameworks.spec.loss_scale import LossScale
 from frameworks.spec.losses import LOSSES, targets_of
 from frameworks.spec.recipe import OPTIMIZERS, Recipe
 from frameworks.spec.schedules import SCHEDULES, WarmUp
+from results.words import count
 
 Reached = tuple[str, str]  # field, value
 _PARTS: dict[str, type] = {
@@ -281,7 +282,7 @@ def show(options: argparse.Namespace) -> int:
     counts = [table.Column(name, right=True) for name in ("default", "full")]
     words = table.Column("asked elsewhere", prose=True)
     shown = table.Table([table.Column("field"), table.Column("value"), *counts, words])
-    shown.title = f"{len(counted)} values of fields are asked of a climb. {said}"
+    shown.title = f"{count(len(counted), 'value of fields')} are asked of a climb. {said}"
     for row in found:
         shown.add(row.field, row.value, str(row.default), str(row.full), row.elsewhere)
     table.show(shown)

@@ -27,6 +27,7 @@ from results.forms import add_forms, data_alone, write_rows
 from results.output import say
 from results.table import Cell as TableCell
 from results.table import Column, Table, show
+from results.words import count
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def _contests(options: argparse.Namespace, arguments: list[str], out: IO[str]) -
     while waiting:
         group, waiting = waiting[: options.together], waiting[options.together :]
         told = ", ".join(f"{cell} process {turn + 1}" for turn, cell in group)
-        say(f"of {options.processes} processes each: {told}", error=True, flush=True)
+        say(f"of {count(options.processes, 'process')} each: {told}", error=True, flush=True)
         for (_, cell), (result, reason) in zip(group, _timed(group, options), strict=True):
             if result is None:
                 failed[cell] = reason
@@ -201,7 +202,7 @@ def _show(done: list[dict[str, Any]], form: str, out: IO[str]) -> None:
         ]
     )
     for ratio in found:
-        of = "processes" if ratio.processes > 1 else "process, its blocks"
+        of = count(ratio.processes, "process") + ", its blocks" * (ratio.processes == 1)
         table.add(
             ratio.architecture,
             ratio.framework,
@@ -210,7 +211,7 @@ def _show(done: list[dict[str, Any]], form: str, out: IO[str]) -> None:
             ratio.quantity,
             TableCell(f"{ratio.interval.value:.3f}", ratio.interval.value),
             ratio.interval.words(".3f"),
-            TableCell(f"{ratio.processes} {of}", ratio.processes),
+            TableCell(of, ratio.processes),
         )
     if form:
         write_rows([table], form, out)

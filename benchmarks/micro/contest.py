@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from benchmarks.micro.bare.networks import Task
 from benchmarks.micro.process_wide import settings_now
 from benchmarks.process.channel import Channel
 from benchmarks.process.environment import recorded
@@ -172,7 +173,7 @@ class Contest:
 
     def _bare_loop(self, name: str, order: np.ndarray) -> Contestant:
         module, _, function = self.bare[name].partition(":")
-        epoch = getattr(importlib.import_module(f"benchmarks.micro.bare.{module}"), function)(
+        task = Task(
             self.settings.architecture,
             self.images,
             self.labels,
@@ -182,6 +183,8 @@ class Contest:
             device=self.settings.device,
             precision=self.settings.precision,
         )
+        loop = importlib.import_module(f"benchmarks.micro.bare.{module}")
+        epoch = getattr(loop, function)(task)
         # the best loops are compiled for a number of steps, the tutorials' for a batch
         first = order if name == "best" else order[: self.settings.batch_size]
         return Contestant(lambda: epoch(order), lambda: epoch(first))

@@ -23,6 +23,7 @@ from results import cli
 from results.names import beneath
 from results.output import say
 from results.vocabulary import near_miss
+from results.words import count
 from results.writer import scratch_directory, whole_file
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def galaxy(model: SavedModel, index: int, dataset: str | None) -> tuple[np.ndarr
         )
     if not 0 <= index < len(data.images):
         raise ValueError(
-            f"--galaxy {index}: {data.name} has {len(data.images):,} galaxies, "
+            f"--galaxy {index}: {data.name} has {count(len(data.images), 'galaxy')}, "
             f"0 to {len(data.images) - 1}"
         )
     return _as_trained(data.images[index], about.config, data), {

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from benchmarks.port.options import PARTS, parser
 from results import cli
 from results.output import for_programs, say
+from results.words import count as counted
 
 if TYPE_CHECKING:
     from benchmarks.port.answer import Answer
@@ -108,7 +109,7 @@ def _check(options: argparse.Namespace) -> None:
         )
     if (numbers := math.prod(options.input) * options.batch_size) > _MOST:
         raise ValueError(
-            f"--input and --batch-size: {numbers:,} numbers in a batch; at most {_MOST:,}"
+            f"--input and --batch-size: {counted(numbers, 'number')} in a batch; at most {_MOST:,}"
         )
     if options.steps > _MOST_STEPS:
         raise ValueError(
@@ -121,8 +122,8 @@ def _check(options: argparse.Namespace) -> None:
         given = getattr(options, name)
         if given and len(given) != count:
             raise ValueError(
-                f"--{name}: {len(given)} given for {count} programs; give one for each, in their "
-                "order, and - where there is none to give"
+                f"--{name}: {len(given)} given for {counted(count, 'program')}; give one for "
+                "each, in their order, and - where there is none to give"
             )
 
 

@@ -26,6 +26,7 @@ from frameworks.spec.callbacks import watching
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.schedules import scheduled
 from frameworks.spec.weights import Weights
+from results import words
 
 
 class ProgramBackend(Backend):
@@ -56,7 +57,7 @@ class ProgramBackend(Backend):
         outputs = next(one.shape[-1] for one in listing.operations if one.id == listing.output)
         if outputs != self.network.classes:
             raise SpecificationError(
-                f"{source.label} tells {outputs} classes apart, the data set has "
+                f"{source.label} tells {words.count(outputs, 'class')} apart, the data set has "
                 f"{self.network.classes}; name other data, or other --labels"
             )
         drops = [one.name for one in listing.operations if one.kind == "dropout"]

@@ -17,6 +17,7 @@ from benchmarks.port.session import Session
 from benchmarks.port.steps import steps as whole_steps
 from benchmarks.port.trained import Trained
 from benchmarks.port.wire import Side
+from results.words import count
 
 EQUAL, DIFFERENT, UNKNOWN = 0, 1, 4  # exit statuses
 
@@ -237,7 +238,7 @@ def _verdict(
         return UNKNOWN, f"could not be told: {largest} {worst:.1e} apart, and {why}"
     if lost:
         return UNKNOWN, f"could not be told: {lost[0]}"
-    through = f" through {options.steps} steps" if _trained(session) else ""
+    through = f" through {count(options.steps, 'step')}" if _trained(session) else ""
     what = through or (" in outputs and gradients" if "gradients" in compared else " in outputs")
     return EQUAL, f"equal to {worst:.0e}{what}"
 
@@ -251,8 +252,9 @@ def _certain(
         told = f"{lost[0]}; not read: {session.unread[0]}"
     elif session.alone_in_a and session.alone_in_a == session.alone_in_b:
         told = (
-            f"{session.alone_in_a:,} weights of either program are in operations that the other "
-            f"has not ({ranked[0].place if ranked else ''}); both may compute the same with them"
+            f"{count(session.alone_in_a, 'weight')} of either program are in operations that the "
+            f"other has not ({ranked[0].place if ranked else ''}); both may compute the same with "
+            "them"
         )
     else:
         return ranked, ""

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.port.operation import PortError
+from results import words
 
 if TYPE_CHECKING:
     from datasets.catalog import Dataset
@@ -53,8 +54,9 @@ class Pictures:
             )
         if given.labels.max() >= classes:
             raise PortError(
-                f"--dataset: {given.name} has {int(given.labels.max()) + 1} classes, and the "
-                f"programs tell {classes} apart"
+                f"--dataset: {given.name} has "
+                f"{words.count(int(given.labels.max()) + 1, 'class')}, and the programs tell "
+                f"{classes} apart"
             )
 
     def raw(self, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from benchmarks.port.masks import MaskShapes, mask_shape, uniforms
 from benchmarks.port.normal import Normal, normal
 from benchmarks.port.operation import PICTURES, Listing, Operation, PortError, Recipe
 from benchmarks.port.wire import Side
+from results.words import count as counted
 
 Arrays = dict[str, np.ndarray]
 _MOST_MASKS = 2**27  # numbers of all steps together: 1 GiB in float64
@@ -252,8 +253,9 @@ class Session:
         each = sum(array.size for one in found[0] for array in one.values())
         if each * count > _MOST_MASKS:
             raise PortError(
-                f"--steps {count}: their dropout masks are {each * count:,} numbers, and at most "
-                f"{_MOST_MASKS:,}: give {_MOST_MASKS // each} steps, or a smaller --batch-size"
+                f"--steps {count}: their dropout masks are {counted(each * count, 'number')}, and "
+                f"at most {_MOST_MASKS:,}: give {counted(_MOST_MASKS // each, 'step')}, or a "
+                "smaller --batch-size"
             )
         return [*found, *(self.masks() for _ in range(count - 1))]
 

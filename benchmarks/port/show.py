@@ -13,6 +13,7 @@ from benchmarks.port.compare import Found
 from benchmarks.port.difference import Difference, grouped, words
 from benchmarks.port.operation import Operation
 from benchmarks.port.trained import Trained
+from results.words import count
 
 _WIDTH = 34
 _EPOCHS = 20  # at most about so many lines of a curve
@@ -42,7 +43,9 @@ def _all_lines(answers: Sequence[Answer], details: bool) -> Iterator[str]:
 def _lines(found: Found, sources: tuple[str, str], details: bool) -> Iterator[str]:
     yield ""
     for name, label, listing in zip("AB", sources, found.listings, strict=True):
-        yield f"{name}: {label} ({listing.framework}, {len(listing.operations)} operations)"
+        yield (
+            f"{name}: {label} ({listing.framework}, {count(len(listing.operations), 'operation')})"
+        )
     if found.differences:
         yield ""
         yield "Different, what shows first at the top, the largest effect first:"

@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.port.difference import SAME, Difference, apart, same, words
 from benchmarks.port.session import Arrays, Session
+from results.words import count
 
 _CARRIED = 1e-6  # weights that went through a file in float32
 _KERNELS = ("kernel",)
@@ -150,7 +151,7 @@ def _drawn(session: Session, of_a: Arrays, of_b: Arrays, role: str, word: str) -
                 a=" ".join(filter(None, [str(initial[0]), told[0]])),
                 b=" ".join(filter(None, [str(initial[1]), told[1]])),
                 effect=apart_by if np.isfinite(apart_by) else 1.0,
-                shown=f"of {len(x)} numbers that each program drew",
+                shown=f"of {count(len(x), 'number')} that each program drew",
                 where=[p.where if p else "" for p in (one.pair.a, one.pair.b)],
             )
         )

@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmarks.port.difference import SAME, Difference, apart
 from benchmarks.port.session import Arrays, Session
+from results import words
 
 _SHOWS = 1e-7  # a loss that is further off is told
 _ROUNDING = 1000  # times what one unit in the last place of the pictures moves: 1e-13 of a cause
@@ -37,13 +38,14 @@ def steps(session: Session, count: int) -> None:
         moved = max(*_far(losses_b, losses_n), *(apart(v, last_n[k]) for k, v in last_b.items()))
         if max(*far, weights) <= _ROUNDING * moved:
             session.notes.append(
-                f"after {count} steps the weights are {weights:.1e} apart; pictures that are "
-                f"changed in their last place move B's by {moved:.1e}, so it is rounding"
+                f"after {words.count(count, 'step')} the weights are {weights:.1e} apart; "
+                f"pictures that are changed in their last place move B's by {moved:.1e}, so it is "
+                "rounding"
             )
             far, weights = [0.0], 0.0
     if not session.decay_moved:  # one of the two reports the decay as loss
-        session.measured[f"losses through {count} steps"] = max(far)
-    session.measured[f"weights after {count} steps"] = weights
+        session.measured[f"losses through {words.count(count, 'step')}"] = max(far)
+    session.measured[f"weights after {words.count(count, 'step')}"] = weights
     first = next((n for n, value in enumerate(far) if value > _SHOWS), None)
     if first is not None and not known and not session.decay_moved:
         session.differences.append(

@@ -13,7 +13,7 @@ from benchmarks.port.operation import PortError
 from benchmarks.process.spawn import Child
 from benchmarks.system import machine
 from results.stats.vocabulary import DIFFERENT
-from results.views.words import count
+from results.words import count
 
 
 class Curve(msgspec.Struct, kw_only=True):

@@ -22,6 +22,7 @@ from frameworks.spec.layers import ActivationName
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError, parse_table
 from frameworks.spec.recipe import from_table as recipe_from_table
+from results.words import count as counted
 
 _SCALE = 1 / 255
 _PENALTY = re.compile(r"L2\(l2=([^,()]+)\)")
@@ -105,8 +106,8 @@ def _check(text: str, listing: Listing, title: str) -> None:
     ours = sum(int(np.prod(network.weight_shapes[key])) for key in network.trainable_keys)
     if ours != theirs:
         raise PortError(
-            f"{title} cannot be written as TOML: the program trains {theirs:,} parameters, and "
-            f"what was written {ours:,}",
+            f"{title} cannot be written as TOML: the program trains "
+            f"{counted(theirs, 'parameter')}, and what was written {ours:,}",
             status=4,
         )
 

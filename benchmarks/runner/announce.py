@@ -11,7 +11,7 @@ from benchmarks.data.staging import Galaxies
 from benchmarks.runner.progress import clock
 from results.output import say
 from results.table import Cell, Column, Table, show
-from results.views.words import count
+from results.words import count
 
 if TYPE_CHECKING:
     from benchmarks.config.request import Asked
@@ -38,14 +38,14 @@ def announce(prepared: Sequence[Prepared]) -> None:
 
 
 def _votes(view: DataView) -> str:
-    return f", {view.votes} votes each" if view.votes else ""
+    return f", {count(view.votes, 'vote')} each" if view.votes else ""
 
 
 def _announce_galaxies(galaxies: Galaxies) -> None:
     view = galaxies.view
     say(
-        f"{view.dataset}: {sum(galaxies.class_counts):,} galaxies of "
-        f"{view.height}x{view.width}x{view.image_channels}, {view.classes} classes "
+        f"{view.dataset}: {count(sum(galaxies.class_counts), 'galaxy')} of "
+        f"{view.height}x{view.width}x{view.image_channels}, {count(view.classes, 'class')} "
         f"({view.labels} labels){_votes(view)}. {galaxies.source}"
     )
     sizes = galaxies.sizes
@@ -94,7 +94,7 @@ def _matrix(prepared: Prepared) -> Table:
             Cell(f"{run.network.parameters():,}", run.network.parameters()),
             config.parity,
             config.tuning
-            + (f", {config.replicas} replicas" if config.replicas > 1 else "")
+            + (f", {count(config.replicas, 'replica')}" if config.replicas > 1 else "")
             + (f", {config.side_by_side} side by side" if config.side_by_side > 1 else "")
             + (", A/A" if config.control else ""),
             config.precision,
@@ -136,8 +136,9 @@ def announce_each(asked: Sequence[Asked], prepared: Sequence[Prepared]) -> None:
         say(f"{one.part_of.label()}: {one.title}")
         say(
             f"    {view.dataset}: {view.height}x{view.width}x{view.image_channels}, "
-            f"{view.classes} classes ({view.labels} labels){_votes(view)}; {sizes.train:,} train, "
-            f"{sizes.validation:,} validation, {sizes.test:,} test; {count(len(ready.runs), 'run')}"
+            f"{count(view.classes, 'class')} ({view.labels} labels){_votes(view)}; "
+            f"{sizes.train:,} train, {sizes.validation:,} validation, {sizes.test:,} test; "
+            f"{count(len(ready.runs), 'run')}"
         )
         for name, (was, now) in one.part_of.declared["changed"].items():
             say(f"    not as published: {name} is {_short(now)}, published {_short(was)}")

@@ -27,7 +27,7 @@ from benchmarks.runner.session import Tally, execute, execution_id
 from benchmarks.system import machine
 from results.door.documents import json_file
 from results.store import Store
-from results.views.words import count
+from results.words import count
 from results.writer import scratch_directory, write
 
 FORMAT = 1  # of the file; another one is refused

@@ -13,7 +13,7 @@ from benchmarks.process.launch import Event, Outcome
 from benchmarks.runner.estimate import Estimator, rate_key
 from results.names import in_line
 from results.output import say
-from results.views.words import count
+from results.words import count
 
 QUIET_SECONDS = 15.0  # after which a log says that the run is alive
 _LINES_PER_RUN = 20  # at most about so many epochs of a run are told in a log

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from benchmarks.config.suite import Suite
 from frameworks.backend import framework, frameworks
+from results import words
 from results.vocabulary import Device
 
 
@@ -41,8 +42,8 @@ def check(count: int, suite: Suite, devices: Mapping[str, Device]) -> None:
         uneven = [size for size in suite.batch_size if size % count]
         if uneven and not known.deals_unevenly:
             raise ValueError(
-                f"{asked}: {name} deals batches evenly, and {uneven[0]} images are not dealt "
-                f"evenly to {count}; use a --batch-size that {count} divides."
+                f"{asked}: {name} deals batches evenly, and {words.count(uneven[0], 'image')} "
+                f"cannot be dealt evenly to {count}; use a --batch-size that {count} divides."
             )
 
 

@@ -28,7 +28,7 @@ from results.stats.vocabulary import (
     UNCHANGED,
     Change,
 )
-from results.views.words import count
+from results.words import count
 from results.writer import write
 
 if TYPE_CHECKING:
@@ -190,8 +190,8 @@ def _partner(
     alike = [one for one in likely if differences[id(one)] == differences[id(nearest)]]
     if len(alike) > 1:
         raise ValueError(
-            f"baseline '{series.label}' fits {len(alike)} cells of the candidate alike; narrow the "
-            "selection, as in framework=torch,precision=float32"
+            f"baseline '{series.label}' fits {count(len(alike), 'cell')} of the candidate alike; "
+            "narrow the selection, as in framework=torch,precision=float32"
         )
     return nearest
 

@@ -15,7 +15,8 @@ from results.forms import write_rows
 from results.names import in_line
 from results.stats.vocabulary import CHANGES, ERROR, IMPROVED, NO_DATA, REGRESSED, UNCHANGED
 from results.table import Cell, Column, Table, show, width_of
-from results.views.words import count
+from results.views.numbers import significant
+from results.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -122,10 +123,10 @@ def _decided_after(judged: Sequence[Judged]) -> str:
         return ""
     planned = max(look.planned for look in taken)
     if any(one.verdict.verdict == NO_DATA for one in judged):
-        return f" All {planned} pairs were run."
+        return f" All {count(planned, 'pair')} were run."
     pairs = sorted({look.pairs for look in taken})
     counts = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else f"{pairs[0]}"
-    return f" Decided after {counts} of {planned} pairs."
+    return f" Decided after {counts} of {count(planned, 'pair')}."
 
 
 def print_trends(trends: Sequence[Trend], metric: Metric, console: Console | None = None) -> None:
@@ -141,9 +142,11 @@ def print_trends(trends: Sequence[Trend], metric: Metric, console: Console | Non
             out.print(
                 Text.assemble(
                     (f"{'worse' if worse else 'better'}: ", "red" if worse else "green"),
-                    f"{in_line(trend.series.label)}, {metric.title} {step.found.before:.4g} -> "
-                    f"{step.found.after:.4g} {metric.unit} ({step.found.ratio - 1:+.1%}; drift "
-                    f"floor {step.found.floor:.1%}), first run {step.execution} of "
+                    f"{in_line(trend.series.label)}, {metric.title} "
+                    f"{significant(step.found.before, 4)} -> "
+                    f"{significant(step.found.after, 4)} {metric.unit} "
+                    f"({step.found.ratio - 1:+.1%}; drift floor {step.found.floor:.1%}), first run "
+                    f"{step.execution} of "
                     f"{point.started_at:%Y-%m-%d %H:%M}; "
                     f"changed there: {', '.join(step.changed) or 'neither commit nor versions'}",
                 ),
@@ -175,7 +178,7 @@ def trends_table(trends: Sequence[Trend], metric: Metric) -> Table:
             str(sum(len(point.rows) for point in trend.points)),
             str(len(values)),
             *(
-                Cell(f"{value:.4g}", value)
+                Cell(significant(value, 4), value)
                 for value in (values[0], values[-1], min(values), max(values))
             ),
             sparkline(values),
@@ -246,7 +249,7 @@ def _console() -> Console:
 
 
 def _value(value: float, metric: Metric) -> str:
-    return "" if isnan(value) else f"{value:.4g} {metric.unit}".rstrip()
+    return "" if isnan(value) else f"{significant(value, 4)} {metric.unit}".rstrip()
 
 
 def _number(value: float, form: str) -> str:

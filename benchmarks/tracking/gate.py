@@ -23,6 +23,7 @@ from benchmarks.process.spawn import Child
 from benchmarks.system import machine
 from benchmarks.tracking.metrics import Metric
 from results.output import say
+from results.words import count
 from results.writer import scratch_directory
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def announced(run_options: Sequence[str], processes: int, store: Store) -> str:
     options = parser().parse_args(list(run_options))
     suite = requested(options)
     told = (
-        f"gate: at most {processes} processes of {', '.join(suite.frameworks)} on each of two sides"
+        f"gate: at most {count(processes, 'process')} of {', '.join(suite.frameworks)} on each "
+        "of two sides"
     )
     try:
         with scratch_directory() as scratch:
@@ -178,7 +180,7 @@ def interleave(
             left[framework] -= 1
             if decided(framework, block) and left[framework]:
                 left[framework] = 0
-                report(f"{framework} is decided after {block} of {processes} pairs")
+                report(f"{framework} is decided after {block} of {count(processes, 'pair')}")
             if coming := sum(left.values()):
                 report(f"about {clock((time.monotonic() - began) / done * coming)} left")
 

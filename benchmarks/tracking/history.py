@@ -22,6 +22,7 @@ import numpy.typing as npt
 from benchmarks.tracking.metrics import IMPORTED, Metric
 from frameworks.backend import without_version
 from results.schema import USUAL
+from results.words import count
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -263,7 +264,10 @@ class History:
             value = self.value(name, row)
             words.append(value if value not in known else None)
         batch, threads = self.value("batch_size", row), self.value("threads", row)
-        words += [f"batch {batch}" if batch else None, f"{threads} threads" if threads else None]
+        words += [
+            f"batch {batch}" if batch else None,
+            count(threads, "thread") if threads else None,
+        ]
         fraction = self.value("fraction", row)
         words.append(f"fraction {fraction:g}" if fraction not in (None, 1.0) else None)
         return " ".join(str(word) for word in words if word)

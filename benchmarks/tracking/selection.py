@@ -15,6 +15,7 @@ from results.door.documents import json_file
 from results.parquet.files import whole_file
 from results.store import Store
 from results.vocabulary import near_miss, unknown
+from results.words import count
 
 BASELINES = "baselines"  # directory below the store
 LATEST = "latest"
@@ -121,8 +122,8 @@ def _baseline(history: History, store: Store, name: str) -> Rows:
     found = np.flatnonzero(held[codes])
     if not found.size:
         raise ValueError(
-            f"none of the {len(wanted)} executions of baseline '{name}' is in {store.path}; set it "
-            f"again with python -m benchmarks.track baseline set {name}"
+            f"none of the {count(len(wanted), 'execution')} of baseline '{name}' is in "
+            f"{store.path}; set it again with python -m benchmarks.track baseline set {name}"
         )
     return found
 

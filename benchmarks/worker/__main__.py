@@ -40,6 +40,7 @@ from frameworks.spec import weights as canonical
 from frameworks.spec.network import Network
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.recipe import Recipe
+from results.words import count
 
 _TRACED = 4  # steps that are traced, to see what replicas spend in sums over all of them
 
@@ -205,7 +206,7 @@ def _initial_facts(
     """
     if backend.parameters() != network.parameters():
         raise RuntimeError(
-            f"the framework built {backend.parameters():,} parameters, "
+            f"the framework built {count(backend.parameters(), 'parameter')}, "
             f"the architecture has {network.parameters():,}"
         )
     built = {key: array.astype(np.float32) for key, array in backend.get_weights().items()}

@@ -17,6 +17,7 @@ from frameworks.backend import Backend
 from frameworks.errors import ratio
 from frameworks.feed import batch_sizes
 from frameworks.spec.weights import Weights, nudged
+from results.words import count
 
 _LEAST = 1e-5  # a share of what was trained that is never a fault
 _TIMES_ROUNDING = 10.0  # of what one rounding of the first weights makes of the same steps
@@ -79,8 +80,8 @@ def contradictions(backend: Backend, few: Epoch) -> Iterator[str]:
             bound = max(_LEAST, _TIMES_ROUNDING * allowed[what])
             if not distance <= bound:
                 yield (
-                    f"epochs: {what} of {len(few)} batches trained in one epoch and one by one "
-                    f"differ by {distance:.1e} (bound {bound:.0e})"
+                    f"epochs: {what} of {count(len(few), 'batch')} trained in one epoch and one "
+                    f"by one differ by {distance:.1e} (bound {bound:.0e})"
                 )
     if not np.isclose(found, rate, rtol=_LEAST):
         yield f"rate: the optimizer's learning rate is {found:g}, and was set to {rate:g}"

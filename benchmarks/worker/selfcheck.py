@@ -26,6 +26,7 @@ from frameworks.numpy.backend import NumpyReference
 from frameworks.spec.defaults import fill_recipe
 from frameworks.spec.recipe import SGD, Recipe
 from frameworks.spec.weights import Weights
+from results import words
 from results.vocabulary import Precision
 
 PHASE = "self_check"
@@ -139,7 +140,10 @@ def _other_steps(backend: Backend, steps: int) -> Iterator[str]:
     group = backend.recipe.accumulation
     taken = int(backend.get_optimizer_state().get("step", steps // group)) if steps else 0
     if taken != steps // group:
-        yield f"steps: the optimizer counts {taken:,} steps, and was given {steps:,} batches"
+        yield (
+            f"steps: the optimizer counts {words.count(taken, 'step')}, and was given "
+            f"{words.count(steps, 'batch')}"
+        )
 
 
 def _retrained(backend: Backend, data: StagedData, few: Epoch) -> Iterator[str]:

@@ -15,6 +15,7 @@ from datasets.convert.form import Asked, Form, Rows, parts_of
 from datasets.convert.pixels import Array, ArrayPictures, layout
 from datasets.splits import PART_WORDS, part_in
 from results.vocabulary import near_miss
+from results.words import count as counted
 
 _PICTURES = ("images", "image", "pictures", "x", "data", "imgs")
 _LABELS = ("ans", "label", "labels", "y", "class", "classes", "target", "targets", "t")
@@ -59,8 +60,8 @@ def open_box(box: Box, asked: Asked) -> Form:
         labels = box.arrays[pair.labels].shape
         if _rows(box.arrays[pair.labels]) != count:
             raise ValueError(
-                f"{box.where}: '{pair.pictures}' has {count:,} pictures, and '{pair.labels}' the "
-                f"shape {labels}"
+                f"{box.where}: '{pair.pictures}' has {counted(count, 'picture')}, and "
+                f"'{pair.labels}' the shape {labels}"
             )
     names = [f"row {row}" for row in range(sum(counts))]
     rows = Rows(names, _labels(box, pairs), source=box.source)

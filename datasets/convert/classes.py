@@ -12,6 +12,7 @@ from datasets.convert.bad import NO_LABEL, OTHER_LABEL, Bad
 from datasets.convert.form import Rows
 from datasets.galaxy_file import MOST_CLASSES
 from results.vocabulary import near_miss
+from results.words import count
 
 _SHOWN = 12  # classes that a sentence names
 _MISSING = ("", "nan", "none", "null", "na", "n/a", "-", "?")
@@ -120,8 +121,8 @@ def _of_numbers(
 def _check_count(classes: int, rows: int, where: str) -> None:
     if classes > max(rows // 2, 1) or classes > MOST_CLASSES:
         raise ValueError(
-            f"{where} has {classes:,} different values in {rows:,} rows: these are no classes; "
-            "name the labels with --label-key"
+            f"{where} has {count(classes, 'different value')} in {count(rows, 'row')}: these are "
+            "no classes; name the labels with --label-key"
         )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets.convert.made import made_file
+from results import words
 from results.door.apart import done_apart
 from results.writer import clean
 
@@ -130,8 +131,8 @@ def _converted(recipe: Recipe, source: Path, output: Path) -> str:
     about = {"source": recipe.source, "recipe": recipe.name, "decoder": decoder()}
     sha256 = write(galaxies, output, about)
     return (
-        f"{output}: {count:,} galaxies of {height}x{width} pixels in "
-        f"{len(galaxies.class_names)} classes\n"
+        f"{output}: {words.count(count, 'galaxy')} of {height}x{width} pixels in "
+        f"{words.count(len(galaxies.class_names), 'class')}\n"
         f"content SHA-256 {sha256}: {recipe.published.compared_with(galaxies, sha256)}"
     )
 

@@ -8,13 +8,21 @@ published content to the bit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from datasets.convert.convert import Galaxies, Published, Recipe
-from datasets.convert.pictures import folder_with, read_pictures
+from results.door import folders
+from results.door.apart import alive
+from results.words import count
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ATTRIBUTES = "EFIGI_attributes.txt"
 SIDE, SCALED = 88, 69  # pixels
+_MOST_BYTES = 1 << 26  # of the attributes
 
 # EFIGI's T types: -6 compact, -5 elliptical, -4 cD, 11 dwarf elliptical; 10 Magellanic irregular.
 CLASSES: dict[str, tuple[int, ...]] = {
@@ -48,11 +56,23 @@ def read(source: Path) -> Galaxies:
     """
     import numpy as np
 
-    with folder_with(ATTRIBUTES, source, _REMEDY) as folder:
-        text = (folder / ATTRIBUTES).read_bytes().decode(errors="replace")
-        types = _types(text, f"{folder / ATTRIBUTES}")
-        names = [f"{name}.jpg" for name in types]
-        images = read_pictures(folder, names, side=SIDE, scaled_to=SCALED, remedy=_REMEDY)
+    if not source.exists():
+        raise FileNotFoundError(f"{source}: no such folder or zip file; {_REMEDY}")
+    if not source.is_dir() and not folders.is_zip(source):
+        raise ValueError(f"{source}: neither a folder nor a zip file; {_REMEDY}")
+    with folders.opened(source) as folder:
+        tables = [name for name in folder.names if name.rpartition("/")[2] == ATTRIBUTES]
+        if not tables:
+            raise FileNotFoundError(f"{source}: no file {ATTRIBUTES} in it; {_REMEDY}")
+        if len(tables) > 1:
+            raise ValueError(
+                f"{source}: {count(len(tables), 'file')} {ATTRIBUTES} in it ({', '.join(tables)}); "
+                "name the folder of one of them"
+            )
+        inside, _, _ = tables[0].rpartition(ATTRIBUTES)
+        text = folder.content(tables[0], _MOST_BYTES).decode(errors="replace")
+        types = _types(text, f"{source}/{tables[0]}")
+        images = _pictures(folder, inside, [f"{name}.jpg" for name in types])
     return Galaxies(
         images,
         np.array([_CLASS_OF[t] for t in types.values()], dtype=np.uint8),
@@ -62,6 +82,36 @@ def read(source: Path) -> Galaxies:
             "pgc": np.array(list(types), dtype=np.bytes_),
         },
     )
+
+
+def _pictures(folder: folders.Folder, inside: str, names: Sequence[str]) -> np.ndarray:
+    """Pictures of a folder's part in colour, scaled down: uint8 (n, SCALED, SCALED, 3)."""
+    import numpy as np
+    from PIL import Image
+
+    from datasets.convert.bad import UNREADABLE, Bad
+    from datasets.convert.encoded import broken
+    from datasets.convert.fitting import Fit
+
+    fit, bad, there = Fit(size=SCALED), Bad(), set(folder.names)
+    pictures = np.empty((len(names), SCALED, SCALED, 3), dtype=np.uint8)
+    for row, name in enumerate(names):
+        alive()
+        if f"{inside}{name}" not in there:
+            bad.add("missing", name)
+            continue
+        try:
+            with folder.open(f"{inside}{name}") as content, Image.open(content) as image:
+                if image.size == (SIDE, SIDE):
+                    pictures[row] = np.asarray(fit.apply(image.convert("RGB")))
+                else:
+                    bad.add(f"not of {SIDE}x{SIDE} pixels", name)
+        except broken():
+            bad.add(UNREADABLE, name)
+    if len(bad):
+        told = f"of {count(len(names), 'picture')} {bad.words()}"
+        raise ValueError(f"{folder.path}/{inside}: {told}; {_REMEDY}")
+    return pictures
 
 
 def _types(text: str, where: str) -> dict[str, int]:

@@ -18,6 +18,7 @@ from datasets.convert.bad import NO_BYTES, NOT_FINITE, OTHER_SIZE, UNREADABLE, U
 from datasets.convert.fitting import Fit
 from results.door import sizes
 from results.door.apart import alive
+from results.words import count
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -93,7 +94,7 @@ class EncodedPictures:
         for row, (name, size) in sizes.items():
             if size != (height, width):
                 bad.add(OTHER_SIZE, f"{name} {size[1]}x{size[0]}, most {width}x{height}", row)
-        first = f"the first of up to {most} pictures in a FITS file" if most > 1 else ""
+        first = f"the first of up to {count(most, 'picture')} in a FITS file" if most > 1 else ""
         done.extend(filter(None, (self._fit.words(), "grey pictures" if grey else "", first)))
         self._shape = height, width, 1 if grey else 3
         return self._shape
@@ -153,7 +154,8 @@ class EncodedPictures:
             found = advice.of_pixels(low, high, np.dtype(np.float32 if floats else whole))
             if found.conversion is not None:
                 self._conversion[floats] = found.conversion
-                done.append(f"{len(rows):,} pictures of {found.what} by {found.conversion.code}")
+                pictures = count(len(rows), "picture")
+                done.append(f"{pictures} of {found.what} by {found.conversion.code}")
             elif not self._stretch:
                 unknown += rows
         return unknown

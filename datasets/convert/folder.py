@@ -19,6 +19,7 @@ from datasets.convert.number_files import number_files, number_pictures
 from datasets.splits import PART_WORDS
 from results.door.folders import Folder
 from results.vocabulary import near_miss
+from results.words import count
 
 
 def pictures_of(folder: Folder) -> list[str]:
@@ -55,7 +56,7 @@ def open_folder(folder: Folder, asked: Asked) -> Form:
     pictures: Pictures
     if of_numbers:
         pictures = number_pictures(folder, names, rows.names, fit, bad)
-        rows.done.append(f"{len(names):,} arrays of a picture each")
+        rows.done.append(f"{count(len(names), 'array')} of a picture each")
     else:
         pictures = EncodedPictures(_contents(folder, names, rows.names), fit, asked.stretch)
     return Form(where, rows, pictures, bad)
@@ -87,9 +88,9 @@ def _tables(folder: Folder, asked: Asked) -> list[str]:
     told = set(map(split_tables.part_of, found))
     if len(found) > 1 and ("" in told or len(told) < len(found)):
         raise ValueError(
-            f"{folder.path}: {len(found)} tables in it ({', '.join(found[:5])}); name the one with "
-            "the labels, as the source or with --table, or join them into one. Tables of a "
-            "published split have the names of its parts: train.csv, test.csv"
+            f"{folder.path}: {count(len(found), 'table')} in it ({', '.join(found[:5])}); name "
+            "the one with the labels, as the source or with --table, or join them into one. Tables "
+            "of a published split have the names of its parts: train.csv, test.csv"
         )
     return found
 
@@ -111,15 +112,15 @@ def _by_folders(where: str, names: Sequence[str], files: Sequence[str], bad: Bad
         others = set(files) - set(names)
         code = unread.table(sorted(others))
         raise ValueError(
-            f"{where}: {len(names):,} pictures without labels: put those of each class into a "
-            "folder of its own, or a table (.csv) with the name and the class of each beside them"
-            + (f", as in {code}" if code else "")
+            f"{where}: {count(len(names), 'picture')} without labels: put those of each class "
+            "into a folder of its own, or a table (.csv) with the name and the class of each "
+            "beside them" + (f", as in {code}" if code else "")
         )
     for row, place in enumerate(places):
         if not place:
             bad.add(NO_LABEL, names[row], row)
     labels = np.array(["/".join(place) for place in places], dtype=object)
-    done = [f"{len(names):,} pictures in folders of classes"]
+    done = [f"{count(len(names), 'picture')} in folders of classes"]
     if parts is not None:
         done.append("the published split kept as 'split'")
     return Rows(names, labels, parts=parts, done=done)

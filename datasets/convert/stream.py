@@ -15,8 +15,9 @@ from datasets.convert.convert import check_output, decoder
 from datasets.convert.form import Asked, Form, Rows
 from datasets.convert.made import made_file
 from datasets.convert.opening import open_source
-from datasets.convert.progress import progress_of
+from datasets.progress import of_pictures
 from results.door.apart import alive, done_apart
+from results.words import count as counted
 from results.writer import clean
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ class Converted:
         what = "; ".join(self.done) or "nothing had to be converted"
         left_out = f"\nleft out: {self.bad.words()}" if len(self.bad) else ""
         return (
-            f"{self.output}: {self.count:,} {colour}galaxies of {height}x{width} pixels in "
-            f"{len(self.class_names)} classes; {what}{left_out}\ncontent SHA-256 {self.sha256}"
+            f"{self.output}: {counted(self.count, f'{colour}galaxy')} of {height}x{width} pixels "
+            f"in {counted(len(self.class_names), 'class')}; {what}{left_out}\ncontent SHA-256 "
+            f"{self.sha256}"
         )
 
 
@@ -79,7 +81,9 @@ def _converted(source: Path, output: Path, asked: Asked) -> Converted:
         labels, names = numbered(form.rows, asked.class_names, form.bad, f"{form.where}: {key}")
         count = len(form.rows.names)
         if len(labels) != count:
-            raise ValueError(f"{form.where}: {count:,} pictures, and {len(labels):,} labels")
+            raise ValueError(
+                f"{form.where}: {counted(count, 'picture')}, and {counted(len(labels), 'label')}"
+            )
         shape = _surveyed(form, asked)
         return _write(form, labels, names, shape, asked, output)
 
@@ -112,14 +116,14 @@ def _write(
     filled = 0
     with made_file(output) as (file, written):
         pictures = _Growing(file, int(wanted.sum()), shape)
-        with progress_of(output.name, int(wanted.sum())) as advance:
+        with of_pictures(output.name, int(wanted.sum())) as progress:
             for block_rows, block in form.pictures.blocks(wanted, bad):
                 alive()
                 digest.update(np.ascontiguousarray(block).data)
                 pictures.add(block)
                 taken.append(block_rows)
                 filled += len(block_rows)
-                advance(len(block_rows))
+                progress.advance(len(block_rows))
                 written.check()
         bad.check(form.where, asked.skip_bad)
         pictures.close()

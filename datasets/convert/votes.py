@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasets.convert.bad import NO_SUM, NO_VOTES, Bad
+from results.words import count
 
 _OFF = 0.01  # by which the shares of one question may miss 1: published ones are rounded
 
@@ -47,7 +48,7 @@ def counted(values: np.ndarray, names: Sequence[str], rows: Sequence[str], bad: 
     first = [place for place, one in enumerate(questions) if one == questions[0]]
     if len(first) < 2:  # dots that say nothing
         questions, first = [""] * len(names), list(range(len(names)))
-    words = [f"votes on {len(names)} answers"]
+    words = [f"votes on {count(len(names), 'answer')}"]
     finite = np.isfinite(values).all(axis=1)
     known = values[finite]
     if known.size and known.max() > 1 and (known >= 0).all() and (known == np.round(known)).all():

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from results.words import count
+
 Flip = Literal["none", "horizontal", "vertical", "both"]
 Interpolation = Literal["bilinear", "nearest"]
 Edge = Literal["reflect", "nearest", "constant"]
@@ -231,6 +233,6 @@ def check_fits(
     if settings.coloured and channels != 3:
         name = "hue" if settings.hue else "saturation"
         raise ValueError(
-            f"{field}: {name} is of red, green and blue, and these pictures have {channels} "
-            f"channel{'s' * (channels > 1)}; use channels rgb, or contrast and brightness"
+            f"{field}: {name} is of red, green and blue, and these pictures have "
+            f"{count(channels, 'channel')}; use channels rgb, or contrast and brightness"
         )

@@ -10,6 +10,7 @@ from datasets.catalog import load
 from datasets.drawn.images import Drawing
 from datasets.drawn.settings import Augment, check_fits
 from datasets.resize import box_downscale, middle
+from results import words
 from results.writer import whole_file
 
 _GAP = 4  # pixels between pictures
@@ -64,8 +65,8 @@ def sheet(
     with whole_file(path) as file:
         Image.fromarray(shown).save(file, format="PNG")
     return (
-        f"{path}: {count} galaxies of {data.name}, a row each; at the left as validation and test "
-        f"see them, then as seed {seed} draws them in epochs 1 to {epochs}"
+        f"{path}: {words.count(count, 'galaxy')} of {data.name}, a row each; at the left as "
+        f"validation and test see them, then as seed {seed} draws them in epochs 1 to {epochs}"
     )
 
 

@@ -25,6 +25,7 @@ from frameworks.jax import convolution as jax_convolution
 from frameworks.jax.philox import MaskDrawer
 from frameworks.spec.layers import Conv, MaxPool, pair
 from frameworks.spec.losses import answers
+from results.words import count
 
 
 class TunedFlaxBackend(FedBackend, FlaxBackend):
@@ -89,7 +90,7 @@ class TunedFlaxBackend(FedBackend, FlaxBackend):
         return super().predict(images)
 
     def settings(self) -> dict[str, str]:
-        here = {"compiled": f"jit, up to {self._length} steps a dispatch, state donated"}
+        here = {"compiled": f"jit, up to {count(self._length, 'step')} a dispatch, state donated"}
         layers = jax_convolution.settings(self.network, on_cpu=self._on_cpu)
         return super().settings() | here | layers
 

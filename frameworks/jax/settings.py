@@ -6,6 +6,7 @@ import jax
 
 from frameworks.backend import Runtime
 from frameworks.spec.reading import SpecificationError
+from results.words import count
 
 MATMUL_PRECISION = {"float32": "highest", "tf32": "tensorfloat32", "float64": "highest"}
 
@@ -44,7 +45,8 @@ def replica_devices(runtime: Runtime) -> list[jax.Device]:
     devices = jax.devices("cpu")
     if len(devices) < runtime.replicas:
         raise SpecificationError(
-            f"{runtime.replicas} replicas need as many devices, and JAX has {len(devices)}; set "
+            f"{count(runtime.replicas, 'replica')} need as many devices, and JAX has "
+            f"{len(devices)}; set "
             f"XLA_FLAGS=--xla_force_host_platform_device_count={runtime.replicas}."
         )
     return devices[: runtime.replicas]

@@ -14,6 +14,7 @@ from keras.src.backend.common import dtypes
 from frameworks.backend import Runtime
 from frameworks.memory import process_peak_memory
 from frameworks.spec.reading import SpecificationError
+from results.words import count
 
 POLICIES = {
     "float32": "float32",
@@ -52,8 +53,8 @@ def _divide_cpu(replicas: int) -> None:
         tf.config.set_logical_device_configuration(cpu, parts)
     except RuntimeError as error:
         raise SpecificationError(
-            f"{replicas} replicas need as many logical CPUs, and TensorFlow is at work with fewer; "
-            "train on them in a process of its own."
+            f"{count(replicas, 'replica')} need as many logical CPUs, and TensorFlow is at work "
+            "with fewer; train on them in a process of its own."
         ) from error
 
 

@@ -51,6 +51,7 @@ from frameworks.spec.recipe import Recipe
 from frameworks.spec.recipe import from_table as recipe_from_table
 from frameworks.spec.words import here, known_words
 from results.vocabulary import near_miss
+from results.words import count
 
 __all__ = [
     "DIRECTORY",
@@ -223,7 +224,9 @@ def from_table(table: dict[str, Any], *, origin: str, default_name: str) -> Arch
     if not isinstance(layers, list) or not layers:
         raise SpecificationError(f"{origin}: no layers; write one [[layers]] table per layer.")
     if len(layers) > MOST_LAYERS:
-        raise SpecificationError(f"{origin}: {len(layers):,} layers; at most {MOST_LAYERS:,}.")
+        raise SpecificationError(
+            f"{origin}: {count(len(layers), 'layer')}; at most {MOST_LAYERS:,}."
+        )
     layers = [
         _checked_keys(layer, str(place), origin) for place, layer in enumerate(layers, start=1)
     ]

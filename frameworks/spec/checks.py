@@ -33,6 +33,7 @@ from frameworks.spec.layers import (
 )
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.words import PART_OF_THE_LOSS
+from results.words import count
 
 _PICTURES = (Conv, MaxPool, AveragePool, AdaptiveAveragePool, AdaptiveMaxPool, GroupNorm, *BLOCKS)
 MOST = 1_000_000  # filters, units, pixels of a kernel: beyond it the number is a slip
@@ -126,7 +127,10 @@ def _check_ranges(layer: Layer, fail: _Failure) -> None:
         fail("momentum", f"is {momentum}; the weight on the old value, in [0, 1).")
     if isinstance(layer, Normalize):
         if len(layer.mean) != len(layer.deviation):
-            fail("deviation", f"has {len(layer.deviation)} values, mean has {len(layer.mean)}.")
+            fail(
+                "deviation",
+                f"has {count(len(layer.deviation), 'value')}, mean has {len(layer.mean)}.",
+            )
         if any(not 0 < value < float("inf") for value in layer.deviation):
             fail("deviation", f"is {list(layer.deviation)}; must be finite and positive.")
         if any(not abs(value) < float("inf") for value in layer.mean):

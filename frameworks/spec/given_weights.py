@@ -28,6 +28,7 @@ from results.door import hdf5, sizes
 from results.door.arrays import archive_bytes
 from results.door.documents import json_bytes
 from results.door.refusal import FileError, content, reading
+from results.words import count
 
 ENDINGS = (".npz", ".safetensors", ".keras")
 MOST = 16 << 30  # bytes of a file
@@ -82,7 +83,7 @@ class Filled:
     def sentence(self, given: Given, network: Network) -> str:
         """The account, in a line."""
         total = len(network.weight_shapes)
-        said = f"initial weights: {len(self.weights)} of {total} arrays of "
+        said = f"initial weights: {len(self.weights)} of {count(total, 'array')} of "
         said += f"{network.architecture.name} are filled from {given.path.name}"
         if self.left:
             said += f"; drawn as ever: {_some(self.left)}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from frameworks.spec.reading import SpecificationError
+from results.words import count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,8 +171,9 @@ def check_votes(loss: Loss, votes: np.ndarray, origin: str) -> None:
         else "; leave such galaxies out, or write the share that they had"
     )
     raise SpecificationError(
-        f"{origin}: 'votes' of {len(rows)} of {len(votes)} galaxies cannot be trained towards: row "
-        f"{rows[0]}, column {column} is {votes[rows[0], column]:g}, which {rule}{remedy}."
+        f"{origin}: 'votes' of {len(rows)} of {count(len(votes), 'galaxy')} cannot be trained "
+        f"towards: row {rows[0]}, column {column} is {votes[rows[0], column]:g}, which "
+        f"{rule}{remedy}."
     )
 
 

@@ -40,6 +40,7 @@ from frameworks.spec.layers import (
 )
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.shapes import Shape, misfit, output_shape, zeros_around
+from results.words import count
 
 _NORM_PARTS: dict[type, tuple[str, ...]] = {
     BatchNorm: ("gamma", "beta", "moving_mean", "moving_variance"),
@@ -103,7 +104,7 @@ class Network:
             shape = "x".join(map(str, self.output_shapes[self.output]))
             raise SpecificationError(
                 f"architecture '{self.architecture.name}' ends in {shape} numbers a picture, the "
-                f"data set has {self.classes} classes: end with a global pool."
+                f"data set has {count(self.classes, 'class')}: end with a global pool."
             )
 
     @cached_property
@@ -211,8 +212,8 @@ class Network:
                 )
         if isinstance(layer, Normalize) and len(layer.mean) not in (0, 1, channels):
             raise SpecificationError(
-                f"{self._where(node)}: mean has {len(layer.mean)} values; the pictures have "
-                f"{channels} channels."
+                f"{self._where(node)}: mean has {count(len(layer.mean), 'value')}; the pictures "
+                f"have {channels} channels."
             )
         return layer
 

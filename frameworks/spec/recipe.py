@@ -50,6 +50,7 @@ from frameworks.spec.rounds import Round
 from frameworks.spec.sampling import Sampling
 from frameworks.spec.schedules import SCHEDULES, Schedule, WarmUp
 from frameworks.spec.words import unknown_part
+from results.words import count
 
 # The tables of a recipe that a file states by their fields, besides the optimizer.
 TABLES: dict[str, type[msgspec.Struct]] = {
@@ -170,8 +171,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """Parts of the recipe besides optimizer, batches and epochs, in a word each."""
         words = {
             losses.name_of(self.loss): None if self.loss == CrossEntropy() else self.loss,
-            f"{self.accumulation} batches a step": self.accumulation - 1 or None,
-            f"{self.steps_per_epoch} steps an epoch": self.steps_per_epoch,
+            f"{count(self.accumulation, 'batch')} a step": self.accumulation - 1 or None,
+            f"{count(self.steps_per_epoch or 0, 'step')} an epoch": self.steps_per_epoch,
             f"shuffled within {self.shuffle_window}": self.shuffle_window,
             "sampled by class": self.sampling,
             "frozen": self.frozen or None,

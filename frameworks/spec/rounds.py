@@ -13,6 +13,7 @@ import msgspec
 
 from frameworks.spec.reading import SpecificationError
 from frameworks.spec.schedules import Schedule
+from results.words import count
 
 if TYPE_CHECKING:
     from frameworks.spec.recipe import Recipe
@@ -54,7 +55,8 @@ def of(recipe: Recipe) -> list[Recipe]:
     if any(later <= earlier for earlier, later in pairwise(starts)):
         raise SpecificationError(
             f"recipe: rounds begin after {', '.join(map(str, starts[1:-1]))} of "
-            f"{recipe.epochs} epochs; give numbers that rise, from 1 to {recipe.epochs - 1}."
+            f"{count(recipe.epochs, 'epoch')}; give numbers that rise, from 1 to "
+            f"{recipe.epochs - 1}."
         )
     found = [msgspec.structs.replace(recipe, rounds=(), epochs=starts[1])]
     for one, end in zip(recipe.rounds, starts[2:], strict=True):

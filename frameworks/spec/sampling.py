@@ -8,6 +8,7 @@ import msgspec
 
 from frameworks.spec import losses
 from frameworks.spec.reading import SpecificationError
+from results.words import count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +45,8 @@ class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         drawable, draws = np.count_nonzero(weights), self.draws or len(labels)
         if not drawable or (draws > drawable and not self.replacement):
             raise SpecificationError(
-                f"field 'sampling': a pass draws {draws} galaxies, and {drawable} have a weight "
-                "above 0; state fewer draws, other weights, or replacement = true."
+                f"field 'sampling': a pass draws {count(draws, 'galaxy')}, and {drawable} have a "
+                "weight above 0; state fewer draws, other weights, or replacement = true."
             )
         return Sampler(weights, draws, self.replacement)
 

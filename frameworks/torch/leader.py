@@ -26,6 +26,7 @@ from frameworks.spec.recipe import Recipe
 from frameworks.spec.weights import Weights
 from frameworks.torch.global_batch_norm import Replicas
 from frameworks.torch.ranks import Followers
+from results import words
 
 
 class Replica(Backend):
@@ -54,8 +55,8 @@ class Replica(Backend):
     def processes(self) -> str:
         """The replicas in words, for the row."""
         threads = self.runtime.threads
-        each = f"{threads} threads" if threads > 1 else "one thread"
-        return f"{self.replicas.count} processes of {each}"
+        each = words.count(threads, "thread")
+        return f"{words.count(self.replicas.count, 'process')} of {each}"
 
 
 class Follower(Replica):

@@ -71,7 +71,9 @@ def finish(
     """Title and legend above, what was measured and where below; demo data is marked."""
     width, height = made.get_size_inches()
     lines = textwrap.wrap(footer, int(width * 19))
-    legend_rows = math.ceil(len(legend) / 8)
+    longest = max((len(str(mark.get_label())) for mark in legend), default=0)
+    across = max(1, min(8, int(width * 17 / (longest + 7))))
+    legend_rows = math.ceil(len(legend) / across)
     head = 0.34 + 0.18 * legend_rows + (0.04 if legend else 0.0)
     foot = 0.1 + 0.125 * len(lines)
     _layout(made).set(rect=(0, foot / height, 1, 1 - (head + foot) / height))

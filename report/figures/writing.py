@@ -9,7 +9,6 @@ import matplotlib as mpl
 
 from report import chart
 from report.figures import style
-from report.figures.columns import column_figure
 from report.figures.drawing import draw
 from report.section import Picture
 from results import names, writer
@@ -39,15 +38,13 @@ def write(pictures: Iterable[Picture], directory: Path, columns: int | None = No
         raise OSError(
             error.errno,
             f"cannot write figures to {directory}: {error.strerror or error}; "
-            "name another directory with --output",
+            "name another directory",
         ) from error
     return found
 
 
 def _write(picture: Picture, directory: Path, columns: int | None) -> list[Path]:
-    figure = column_figure(picture, columns) if columns else None
-    if figure is None:
-        figure = draw(picture)
+    figure = draw(picture, columns)
     paths = [directory / names.file_name(picture.name, ending) for ending in ENDINGS]
     with mpl.rc_context(style.RC):
         style.save(figure, paths[0], paths[1])

@@ -9,7 +9,7 @@ from results.studies.attribution import EARLY_STEPS, Attribution, attribute, sen
 from results.views.looks import looks
 from results.views.numbers import NONE, fixed, significant
 from results.views.views import Frames
-from results.views.words import count
+from results.words import count
 
 COLOUR = "#0072B2"
 _LEAD = (
@@ -49,11 +49,11 @@ def defaults(frames: Frames) -> Section | None:
         blocks.append(
             Picture(
                 f"attribution-{number}",
-                "attribution",
-                (found, title, _footer(first), bool(first["dataset"] == "demo")),
+                title,
                 attribution_chart(found),
                 _caption(first, found),
                 reading=_READING,
+                demo=bool(first["dataset"] == "demo"),
             )
         )
         blocks.append(worth_table(found, names[0], names[1]))
@@ -158,17 +158,13 @@ def _names(first: pd.Series) -> tuple[str, str, str]:
     return str(first["origin"]), str(first["target"]), str(first["inside"])
 
 
-def _footer(first: pd.Series) -> str:
+def _caption(first: pd.Series, found: Attribution) -> str:
     size = int(first["image_height"])
     return (
         f"Data: {first['dataset']}, {size}x{size}, {int(first['train_images']):,} training and "
-        f"{int(first['test_images']):,} test images  ·  {count(int(first['epochs']), 'epoch')}, "
-        f"batch {int(first['batch_size'])}, float32  ·  switched inside {first['inside']}"
-    )
-
-
-def _caption(first: pd.Series, found: Attribution) -> str:
-    return (
+        f"{count(int(first['test_images']), 'test image')}; "
+        f"{count(int(first['epochs']), 'epoch')}, batch {int(first['batch_size'])}, float32, "
+        f"switched inside {first['inside']}. "
         f"What each default is worth over {count(len(found.seeds), 'seed')}; batch order, dropout "
         "masks and the random numbers behind the first weights are the same in every variant. "
         f"Command: {first['command']}"

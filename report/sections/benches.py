@@ -14,8 +14,8 @@ from results.stats.intervals import Interval, median_of_medians
 from results.views.cells import Bench, Cell, benches
 from results.views.estimates import bars
 from results.views.numbers import with_interval
-from results.views.views import Frames
-from results.views.words import count, mostly
+from results.views.views import Frames, refused
+from results.words import count, mostly
 
 _LEAD = (
     "The same work in every framework, tuning, precision and batch size that was run. Idiomatic "
@@ -60,16 +60,14 @@ def _throughput(bench: Bench, slug: str) -> Picture:
     )
     return Picture(
         f"bench-{slug}",
-        "rows",
-        given := (
+        f"{bench.name}: training throughput" + (" and the machine's limit" if limited else ""),
+        rows_chart(
             bench,
             lambda cell: cell.images_per_second,
             lambda cell: cell.runs["images_per_second"].to_numpy(dtype=np.float64),
-            f"{bench.name}: training throughput" + (" and the machine's limit" if limited else ""),
             "images per second",
             limited,
         ),
-        rows_chart(*given),
         caption=f"Training throughput by framework, tuning, precision and batch size. "
         f"{bench.conditions}. {processes_words(bench)}",
         reading=f"Every small point is one process (its median epoch), the mark the median of "
@@ -81,7 +79,6 @@ def rows_chart(
     bench: Bench,
     value: Callable[[Cell], Interval],
     points: Callable[[Cell], np.ndarray],
-    title: str,
     unit: str,
     roofline: bool = False,
 ) -> Chart:
@@ -115,8 +112,9 @@ def rows_chart(
             why = bars([len(cell.runs)])
             series.append(interval_mark("median", found, place + 0.16, why, text))
         names = [f"{cell.look.name}, {cell.tuning}, {cell.precision}" for cell in cells]
-        panels.append(Panel(f"batch {size}: {unit}", unit, series, rows=names, zero=True))
-    return Chart(panels)
+        title = refused(f"batch {size}: {unit}", cells[0].refusal)
+        panels.append(Panel(title, unit, series, rows=names, zero=True))
+    return Chart(panels, across=1)
 
 
 def scaling_chart(bench: Bench) -> Chart:
@@ -155,8 +153,7 @@ def scaling_chart(bench: Bench) -> Chart:
 def _scaling(bench: Bench, slug: str) -> Picture:
     return Picture(
         f"scaling-{slug}",
-        "scaling",
-        (bench,),
+        f"{bench.name}: throughput over the batch size",
         scaling_chart(bench),
         caption=f"Throughput over the batch size. {bench.conditions}. {processes_words(bench)}",
         reading="Full lines are tuned, broken lines idiomatic; the bars are the "
@@ -171,15 +168,13 @@ def _energy(bench: Bench, slug: str) -> Picture:
 
     return Picture(
         f"energy-{slug}",
-        "rows",
-        given := (
+        f"{bench.name}: images trained for a joule",
+        rows_chart(
             bench,
             lambda cell: median_of_medians([[value] for value in points(cell)]),
             points,
-            f"{bench.name}: images trained for a joule",
             "images per joule",
         ),
-        rows_chart(*given),
         caption="Images trained for a joule of the GPU's energy, by its own counter (NVML), over "
         f"all training epochs. {bench.conditions}. {processes_words(bench)}",
         reading="Further right is less energy for the same work. Processor, memory and cooling "

@@ -13,7 +13,7 @@ from results.schema import COPY
 from results.stats.intervals import Interval, wilson
 from results.views.numbers import NONE
 from results.views.views import Frames, Panel, View
-from results.views.words import count
+from results.words import count
 
 _PAIRS = 8
 
@@ -125,17 +125,16 @@ def _matrix_picture(
     galaxies = max(int(one.galaxies.sum()) for one in found.values())
     return Picture(
         f"confusion-{view.slug}-{number + 1}-{panel.name.split(',')[0]}",
-        "confusion",
-        (view, panel, found, names),
+        panel.title("labelled as (rows), predicted as (columns)"),
         Grids([grid(view.looks[name].name, one, names) for name, one in found.items()]),
         caption=f"Confusion matrices of {panel.name}. Data: {view.data}; {view.settings}. "
-        f"{count(galaxies, 'test galaxy', 'test galaxies')}; counts are sums over the runs "
+        f"{count(galaxies, 'test galaxy')}; counts are sums over the runs "
         f"({view.sizes(panel)}).",
         reading="A row is what a galaxy is labelled as, a column what the network "
-        "said; the diagonal is right. Left: counts. Middle: of the galaxies of a class, the share "
-        "that went to each answer (rows add up to 100 %; the diagonal is recall). Right: of the "
-        "galaxies that were given an answer, the share that truly are of each class (columns add "
-        "up to 100 %; the diagonal is precision). Empty cells are zero.",
+        "said; the diagonal is right. Empty cells are zero. In a figure for a paper the middle has "
+        "the shares of each row (the diagonal is recall), the right those of each column (the "
+        "diagonal is precision).",
+        demo=view.demo,
     )
 
 
@@ -153,7 +152,7 @@ def recall_chart(
 ) -> Chart:
     """A row for each class, a mark with its interval for each framework."""
     panels = []
-    for name, (_, confusions) in found.items():
+    for panel, confusions in found.values():
         galaxies = np.max([one.galaxies for one in confusions.values()], axis=0)
         thickness = 0.7 / len(confusions)
         series = []
@@ -174,7 +173,7 @@ def recall_chart(
                 )
             )
         rows = [f"{text} (n = {n})" for text, n in zip(names, galaxies, strict=True)]
-        panels.append(chart.Panel(f"{name}: recall", "recall", series, rows=rows, zero=True))
+        panels.append(chart.Panel(panel.title("recall"), "recall", series, rows=rows, zero=True))
     return Chart(panels)
 
 
@@ -215,9 +214,9 @@ def _recall_picture(view: View, predictions: pd.DataFrame, names: list[str]) -> 
         return None
     return Picture(
         f"recall-{view.slug}",
-        "recall",
-        (view, found, names),
+        "Recall by class",
         recall_chart(view, found, names),
+        demo=view.demo,
         caption=f"Recall by class: the share of a class's test galaxies that were recognised. "
         f"Data: {view.data}; {view.settings}; {view.sizes()}. Whiskers: 95 % intervals (Wilson), "
         "in which a galaxy counts once however many runs were tested on it; n is the number of "

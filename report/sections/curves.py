@@ -32,7 +32,6 @@ _WEIGHTED = (
     " Class weights: the training loss is weighted by class and the validation loss is not, so do "
     "not compare the two."
 )
-LINES = {"train": "--", "validation": "-"}
 
 
 def learning(frames: Frames) -> Section | None:
@@ -52,11 +51,11 @@ def learning(frames: Frames) -> Section | None:
         section.blocks.append(
             Picture(
                 f"curves-{view.slug}",
-                "curves",
-                (view, epochs),
+                "Training and validation, epoch by epoch",
                 curves_chart(view, epochs),
                 caption=_caption(view),
                 reading=_READING + (_NESTED if view.first["parity"] == "matched" else ""),
+                demo=view.demo,
             )
         )
         section.blocks.append(turning_table(view, epochs))
@@ -68,7 +67,7 @@ def curves_chart(view: View, epochs: pd.DataFrame) -> Chart:
     return Chart(
         [
             chart.Panel(
-                f"{panel.name}: {measure}",
+                panel.title(measure),
                 "epoch (0 = before training)",
                 list(_lines(view, panel, epochs, measure)),
                 measure,
@@ -81,9 +80,10 @@ def curves_chart(view: View, epochs: pd.DataFrame) -> Chart:
 
 
 def _lines(view: View, panel: Panel, epochs: pd.DataFrame, measure: str) -> Iterator[Series]:
-    for framework in panel.frameworks:
+    widths = _widths(len(panel.frameworks), nested=panel.parity == "matched")
+    for framework, width in zip(panel.frameworks, widths, strict=True):
         look = view.looks[framework]
-        for split in LINES:
+        for split in ("train", "validation"):
             name = f"{look.name}, {'training' if split == 'train' else split}"
             curve = series(epochs, panel.of(framework), split, measure)
             if curve.empty:
@@ -111,7 +111,7 @@ def _lines(view: View, panel: Panel, epochs: pd.DataFrame, measure: str) -> Iter
                 high=curve["high"].tolist() if several else (),
                 colour=look.colour,
                 dashed=dashed,
-                width=1.2 if dashed else 2.0,
+                width=(0.7 if dashed else 1) * width,
                 why="lowest to highest seed",
             )
             later = curve[curve.index >= 1]
@@ -125,6 +125,13 @@ def _lines(view: View, panel: Panel, epochs: pd.DataFrame, measure: str) -> Iter
                     colour=look.colour,
                     marker="v",
                 )
+
+
+def _widths(number: int, *, nested: bool) -> list[float]:
+    """Widths of lines that may lie on one another: the first shows around the last."""
+    if number == 1 or not nested:
+        return [2.0] * number
+    return [4.8 - 3.2 * index / (number - 1) for index in range(number)]
 
 
 def _guess(panel: Panel) -> tuple[Rule, ...]:

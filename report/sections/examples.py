@@ -30,8 +30,7 @@ def galaxies(frames: Frames) -> Section | None:
         section.blocks.append(
             Picture(
                 f"examples-{number + 1}-{examples.dataset}-{examples.label_view}",
-                "examples",
-                (examples,),
+                "A galaxy of each class",
                 tiles(examples),
                 caption=f"The first galaxy kept of each class. Data: {shown}, "
                 f"{examples.label_view} labels, "
@@ -42,6 +41,7 @@ def galaxies(frames: Frames) -> Section | None:
                 if demo
                 else "One galaxy cannot stand for its class: the labels come from people's votes "
                 "or catalogues, and neighbours in the list shade into each other.",
+                demo=demo,
                 wide=False,
             )
         )

@@ -11,8 +11,8 @@ from report.chart import Chart, Panel, Series
 from report.section import Block, Note, Picture, Section, Table
 from results.views.looks import looks
 from results.views.views import Frames
-from results.views.words import count
 from results.vocabulary import Precision
+from results.words import count, nouns
 
 REFERENCE = "numpy"
 BEYOND = "#b42318"  # the ring around what failed
@@ -37,9 +37,9 @@ _DIVERGENCE_READING = (
     "there two trainings drift apart. The grey band shows how far the frameworks drift from "
     "themselves when only rounding changes (weights moved in the last digits, other threads, on a "
     "GPU deterministic kernels, another layout in memory). A line of two colours is a pair of "
-    "frameworks. A dotted line is a framework and its own training in double precision. The "
+    "frameworks. A dashed line is a framework and its own training in double precision. The "
     "verdict is in the table. At chosen steps a line of two colours may not lie above twice the "
-    "highest control of its own two frameworks, and a dotted line not above twice the highest of "
+    "highest control of its own two frameworks, and a dashed line not above twice the highest of "
     "the other frameworks; a factor of two is less than one step of a difference that doubles. A "
     "third test is too small to be seen here: in runs from the same changed weights the first ten "
     "steps may not always differ in the same direction."
@@ -72,8 +72,7 @@ def ladder(frames: Frames) -> Section | None:
         blocks.append(
             Picture(
                 "fidelity-ladder",
-                "ladder",
-                (measured,),
+                "Error by rung",
                 ladder_chart(measured),
                 _caption(found),
                 reading=_READING,
@@ -86,8 +85,7 @@ def ladder(frames: Frames) -> Section | None:
         blocks.append(
             Picture(
                 "fidelity-divergence",
-                "divergence",
-                (curves,),
+                "When float32 trainings part",
                 divergence_chart(curves),
                 _divergence_caption(curves),
                 reading=_DIVERGENCE_READING,
@@ -157,7 +155,7 @@ def ladder_chart(against: pd.DataFrame) -> Chart:
             if len(failed):
                 series.append(_errors("beyond its bound", failed, labels, offset, BEYOND, "ring"))
         panels.append(Panel(precision, "largest relative error", series, rows=names, log="x"))
-    return Chart(panels)
+    return Chart(panels, across=len(panels))
 
 
 def _errors(
@@ -170,7 +168,7 @@ def _errors(
 ) -> Series:
     return Series(
         name,
-        found["value"].tolist(),
+        found["value"].where(found["bound"] > 0, np.inf).tolist(),  # no axis has a place for it
         [place + offset for place in _places(found, labels)],
         "points",
         colour=colour,
@@ -219,12 +217,13 @@ def divergence_chart(curves: pd.DataFrame) -> Chart:
                     list(range(1, len(row["difference"]) + 1)),
                     so_far(row["difference"]).tolist(),
                     colour=both[row["framework"]].colour,
+                    second="" if own else both[row["label"]].colour,
                     dashed=own,
                 )
             )
         title = network if networks.count(network) == 1 else titled(case, network)
         panels.append(Panel(title, "training step", series, "largest loss difference", log="y"))
-    return Chart(panels)
+    return Chart(panels, across=4)
 
 
 def shares(found: pd.DataFrame) -> pd.Series:
@@ -243,7 +242,7 @@ def so_far(differences: Any) -> np.ndarray:
 def titled(case: str, network: str) -> str:
     """The network and its head; the classes come before the precision in a case's name."""
     classes = re.search(r"-(\d+)-(?:b?float|tf)", case)
-    return f"{network}, {classes[1]} classes" if classes else case
+    return f"{network}, {count(int(classes[1]), 'class')}" if classes else case
 
 
 def _divergence_caption(curves: pd.DataFrame) -> str:
@@ -272,7 +271,7 @@ def _caption(found: pd.DataFrame) -> str:
 
 def _commands(found: pd.DataFrame) -> str:
     commands = list(dict.fromkeys(found.sort_values("started_at")["command"]))
-    return f"Command{'s' * (len(commands) > 1)}: {'; '.join(commands)}"
+    return f"{nouns(len(commands), 'Command')}: {'; '.join(commands)}"
 
 
 def _table(found: pd.DataFrame) -> Table:

@@ -7,7 +7,7 @@ from report.section import Block, Note, Table
 from results.stats.nodes import of_times
 from results.views.cells import Bench, Cell
 from results.views.numbers import NONE, significant
-from results.views.words import count
+from results.words import count
 
 
 def nodes(bench: Bench) -> list[Block]:

@@ -11,7 +11,7 @@ from results.studies.outcome import ACCURACY_MARGIN, CROSS_ENTROPY_MARGIN, Outco
 from results.studies.outcome_words import sentences
 from results.views.numbers import NONE, fixed, with_interval
 from results.views.views import Frames, View
-from results.views.words import count
+from results.words import count, nouns
 
 _LEAD = (
     "A network that is trained twice from other starting weights comes out a little better or "
@@ -58,11 +58,11 @@ def equivalence(frames: Frames) -> Section | None:
             section.blocks.append(
                 Picture(
                     f"outcome-{view.slug}",
-                    "outcome",
-                    (view, compared),
+                    "Equal within the margin? Mean difference with its 90 % interval",
                     outcome_chart(view, compared),
                     caption=_caption(view, compared),
                     reading=_READING,
+                    demo=view.demo,
                 )
             )
             section.blocks.append(verdict_table(view, compared))
@@ -180,8 +180,8 @@ def _notes(view: View, found: list[tuple[str, Outcome]]) -> list[Block]:
     names = {name: look.name for name, look in view.looks.items()}
     told: list[Block] = [
         Note(
-            f"{panel.name}: of {len(panel.frameworks)} frameworks the first {MOST_COMPARED} are "
-            "compared here, each with each."
+            f"{panel.name}: of {count(len(panel.frameworks), 'framework')} the first "
+            f"{MOST_COMPARED} are compared here, each with each."
         )
         for panel in view.panels
         if len(panel.frameworks) > MOST_COMPARED
@@ -205,5 +205,5 @@ def _caption(view: View, compared: list[tuple[str, Outcome]]) -> str:
     return (
         f"Differences of test accuracy and cross-entropy between frameworks. Data: {view.data}. "
         f"{view.settings.capitalize()}; {view.machine}. n = {pairs} paired "
-        f"seeds each; {tested}two one-sided t tests."
+        f"{nouns(sizes[-1], 'seed')} each; {tested}two one-sided t tests."
     )

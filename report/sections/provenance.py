@@ -9,7 +9,7 @@ from results.views.columns import json_object
 from results.views.naming import extras
 from results.views.numbers import NONE, fixed, listed
 from results.views.views import Frames, Panel, View
-from results.views.words import count
+from results.words import count
 
 _IN_WORDS = {
     "equal": "equal",
@@ -147,7 +147,7 @@ def _class_counts(view: View) -> Table | None:
             for label, (name, number) in enumerate(zip(names, counts, strict=True))
         ],
         "llrr",
-        caption=f"{fixed(total, 0)} galaxies by class, in the whole data set.",
+        caption=f"{count(total, 'galaxy')} by class, in the whole data set.",
     )
 
 

@@ -12,7 +12,7 @@ from report.sections.published import Trial, trials
 from results.studies.reported import METRICS
 from results.views.looks import ordered
 from results.views.views import Frames
-from results.views.words import count
+from results.words import count
 
 UNAM = "unam"
 # The paper's colours; rows of the figure by labels, lines by network.
@@ -59,8 +59,7 @@ def _paper_picture(frames: Frames, group: dict[str, Trial], framework: str, numb
     seeds = max(finished(one, framework)["seed"].nunique() for one in group.values())
     return Picture(
         f"paper-{number}-{_slug(framework)}",
-        "paper",
-        (frames, group, framework),
+        f"C1 and C2 by epoch, {frames.looks[framework].name}{_marks(first)}",
         paper_chart(frames, group, framework),
         caption=f"C1 (red) and C2 (orange) of Cavanagh et al. 2021 in "
         f"{frames.looks[framework].name}, as their figure has it: training dashed, validation "
@@ -79,8 +78,7 @@ def _curves_picture(frames: Frames, trial: Trial, framework: str, number: int) -
     )
     return Picture(
         f"unam-curves-{number}-{_slug(framework)}",
-        "trial-curves",
-        (frames, trial, framework),
+        f"{trial.declared.name}: {frames.looks[framework].name}{_marks(trial)}",
         curves_chart(frames, trial, framework),
         caption=f"Loss and accuracy by epoch of {trial.declared.name} in "
         f"{frames.looks[framework].name}, {count(seeds, 'seed')}. {trial.data}.{crosses}",
@@ -101,14 +99,13 @@ def _matrix_picture(frames: Frames, trial: Trial, framework: str, number: int) -
     found = confusion(mine, int(ok["classes"].iloc[0]))
     return Picture(
         f"unam-confusion-{number}-{_slug(framework)}",
-        "trial-confusion",
-        (frames, trial, framework, found),
+        f"{trial.declared.name}: confusion, {frames.looks[framework].name}{_marks(trial)}",
         Grids([_grid(trial, frames.looks[framework].name, found)]),
         caption=f"Test galaxies of {trial.declared.name} in {frames.looks[framework].name} by true "
         f"(x) and predicted (y) class, summed over {count(ok['seed'].nunique(), 'seed')}. "
         f"{trial.data}.",
         reading="As in the notebook each column is a true class: read down it to see what its "
-        "galaxies were taken for. The diagonal on the right is the recall.",
+        "galaxies were taken for.",
     )
 
 
@@ -182,12 +179,16 @@ def reported_points(
 
 def _grid(trial: Trial, title: str, found: Confusion) -> Grid:
     names = list(trial.runs["class_names"].iloc[0])
-    return Grid(title, names, names, found.counts.tolist())
+    return Grid(title, names, names, found.counts.T.tolist(), "predicted as", "labelled as")
 
 
 def finished(trial: Trial, framework: str) -> pd.DataFrame:
     runs = trial.of(framework)
     return runs[runs["status"] == "ok"]
+
+
+def _marks(trial: Trial) -> str:
+    return f" — {trial.marks}" if trial.marks else ""
 
 
 def _slug(framework: str) -> str:

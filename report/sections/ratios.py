@@ -7,6 +7,7 @@ from results.stats.comparison import Comparison, paired_ratio, spread
 from results.stats.vocabulary import FASTER, LEAST_RATIO, SLOWER, SURE, UNDECIDED, explained
 from results.views.cells import Bench, Cell
 from results.views.numbers import NONE, significant, with_interval
+from results.words import count
 
 _HEADER = [
     "framework",
@@ -122,7 +123,7 @@ def noise(bench: Bench) -> list[Block]:
         return [
             Note(
                 "Noise floor: no A/A pair was run (the same cell twice), so nothing here is called "
-                "faster or slower. python -m benchmarks.run --suite speed runs one."
+                "faster or slower. To run one: python -m benchmarks.run --suite speed"
             )
         ]
     words = []
@@ -131,7 +132,7 @@ def noise(bench: Bench) -> list[Block]:
         blocks = len(cell.control_seconds)
         words.append(
             f"{cell.look.name}, {cell.tuning}, {cell.precision}, batch {cell.batch_size}: "
-            f"{with_interval(ratio)} over {blocks} block{'s' if blocks > 1 else ''}"
+            f"{with_interval(ratio)} over {count(blocks, 'block')}"
         )
     floor = bench.noise_floor
     told = (

@@ -19,7 +19,7 @@ from results.views.estimates import (
 )
 from results.views.numbers import listed, significant, with_interval
 from results.views.views import Frames, Panel, View
-from results.views.words import count, mostly
+from results.words import count, mostly, nouns
 
 # The phases in the order in which they happen; greys and blues, so that no framework's colour is
 # taken for a phase. What is left of the wall time is the harness's own: starting, looking, ending.
@@ -50,8 +50,7 @@ def throughput(frames: Frames) -> Section | None:
         section.blocks.append(
             Picture(
                 f"speed-{view.slug}",
-                "throughput",
-                (view, epochs),
+                "Epoch time and throughput",
                 throughput_chart(view, epochs),
                 caption=f"Epoch time and throughput. Data: {view.data}. "
                 f"{view.settings.capitalize()}; {view.machine}. {_numbers(view, epochs)} "
@@ -62,6 +61,7 @@ def throughput(frames: Frames) -> Section | None:
                 f"{bar_words(view)}. Left figure: further left is faster. Right figure: further "
                 "right is faster. Overlapping bars do not say which is faster. With fewer than "
                 "five processes separate bars do not say it either.",
+                demo=view.demo,
             )
         )
     return section if section.blocks else None
@@ -79,8 +79,7 @@ def phases(frames: Frames) -> Section | None:
         section.blocks.append(
             Picture(
                 f"phases-{view.slug}",
-                "phases",
-                (view,),
+                "Phases of a run, and compile time",
                 phases_chart(view),
                 caption=f"Phases of a run, and compile time alone. Data: {view.data}. "
                 f"{view.settings.capitalize()}; {view.machine}. Phases: means over the runs of a "
@@ -90,6 +89,7 @@ def phases(frames: Frames) -> Section | None:
                 "into its phases. On the right is the yellow part alone, on a scale of its own. "
                 "Compiling is one training step of each batch shape on the first batches and one "
                 "prediction; weights, optimizer and random state are then put back as they were.",
+                demo=view.demo,
             )
         )
     return section if section.blocks else None
@@ -116,7 +116,7 @@ def throughput_chart(view: View, epochs: pd.DataFrame) -> Chart:
                 series += _strip(view, panel, framework, place, epochs, per_second, every)
             what = "images per second" if per_second else "seconds per epoch"
             names = [view.looks[name].name for name in panel.frameworks]
-            panels.append(chart.Panel(f"{panel.name}: {what}", what, series, rows=names, zero=True))
+            panels.append(chart.Panel(panel.title(what), what, series, rows=names, zero=True))
     return Chart(panels)
 
 
@@ -183,7 +183,7 @@ def phases_chart(view: View) -> Chart:
         for place, framework in enumerate(panel.frameworks):
             compiled += _compiled(view, panel, framework, place)
         for what, series in (("of a run", stack), ("to compile", compiled)):
-            title = f"{panel.name}: seconds {what}"
+            title = panel.title(f"seconds {what}")
             panels.append(chart.Panel(title, "seconds", series, rows=names, zero=True))
     return Chart(panels)
 
@@ -226,7 +226,10 @@ def _numbers(view: View, epochs: pd.DataFrame) -> str:
     for panel in view.panels:
         for framework in panel.frameworks:
             times = processes(epochs, panel.of(framework))
-            lengths = listed(sorted({str(len(t)) for t in times}, key=int))
+            lengths = sorted({len(t) for t in times})
             name = f"{panel.name} {view.looks[framework].name}"
-            found[name] = f"{count(len(times), 'process')} of {lengths} epochs"
+            found[name] = (
+                f"{count(len(times), 'process')} of {listed([str(n) for n in lengths])} "
+                f"{nouns(max(lengths), 'epoch')}"
+            )
     return f"n = {mostly(found)}."

@@ -10,7 +10,7 @@ from results.stats.intervals import Interval
 from results.views.estimates import brackets, epoch_time, interval_words, mean_accuracy
 from results.views.numbers import NONE, fixed, significant, spread, with_interval
 from results.views.views import Frames, Panel, View
-from results.views.words import count
+from results.words import count
 
 _LOG_LINES = 12
 

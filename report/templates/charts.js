@@ -26,6 +26,7 @@ const Charts = (() => {
     return Number(value.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 8 });
   }
 
+  const counted = (many, noun) => `${many.toLocaleString("en")} ${noun}${many === 1 ? "" : "s"}`;
   const ink = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
   const isDark = () => dark.matches && !inPrint;
 
@@ -240,13 +241,19 @@ const Charts = (() => {
             pen = true;
           });
           context.stroke();
+          if (one.second) {
+            context.strokeStyle = colour(one.second);
+            context.setLineDash([6 * ratio, 6 * ratio]);
+            context.stroke();
+          }
           context.setLineDash([]);
         }
         const few = one.kind === "points" || xs.length === 1;
         const size = (one.faint || xs.length > 60 ? 2.6 : 4) * ratio;
         for (let at = 0; at < xs.length; at++) {
-          if (!known(xs[at], this.log.x) || !known(ys[at], this.log.y && !rows)) continue;
-          const x = X(xs[at]), y = Y(ys[at]);
+          const lost = rows && one.kind === "points" && xs[at] == null; // an arrow at the edge
+          if (!(lost || known(xs[at], this.log.x)) || !known(ys[at], this.log.y && !rows)) continue;
+          const x = lost ? left + width - 8 * ratio : X(xs[at]), y = Y(ys[at]);
           this.marks.push({ which, at, x, y });
           if (!few) continue;
           if (one.low && known(one.low[at], rows ? this.log.x : this.log.y) && !one.whiskerless) {
@@ -258,7 +265,7 @@ const Charts = (() => {
           }
           context.globalAlpha = one.faint ? 0.55 : 1;
           context.lineWidth = (one.marker === "|" ? 2.4 : 1.4) * ratio;
-          shape(context, one.marker, x, y, size, one.hollow, paint);
+          shape(context, lost && one.marker !== "ring" ? ">" : one.marker, x, y, size, one.hollow, paint);
         }
         context.globalAlpha = 1;
       });
@@ -341,7 +348,7 @@ const Charts = (() => {
     if (chosen) chosen.show(chosen.at); else hideTip();
   }, { passive: true });
   return {
-    Plot, el, number, redrawAll,
+    Plot, counted, el, number, redrawAll,
     printing(on) { inPrint = on; for (const one of drawn) { one.draw(); one.names(); } },
     plots: drawn,
   };

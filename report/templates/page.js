@@ -1,7 +1,7 @@
 "use strict";
 // The page's data (report/payload.py), its figures, and the explorer of runs.
 (async () => {
-  const { el, number, Plot } = Charts;
+  const { counted, el, number, Plot } = Charts;
   const $ = (selector, root = document) => root.querySelector(selector);
   const SHOWN = 50;
 
@@ -139,7 +139,7 @@
     }
     state.shown = rows;
     state.limit = SHOWN;
-    $("#shown").textContent = `${rows.length.toLocaleString("en")} of ${n.toLocaleString("en")} runs shown`;
+    $("#shown").textContent = `${rows.length.toLocaleString("en")} of ${counted(n, "run")} shown`;
     for (const name of facets) {
       const size = chosen[name].size;
       $(`#facet-${name} summary span`).textContent = size ? `${size} of ${columns[name].d.length}` : "all";
@@ -180,8 +180,7 @@
   }
 
   function scatter() {
-    const field = (name) => byName.get(name);
-    const series = new Map();
+    const series = new Map(), field = (name) => byName.get(name);
     for (const row of state.shown) {
       const x = get(state.x, row), y = get(state.y, row);
       if (x == null || y == null) continue;
@@ -203,7 +202,8 @@
     const panel = { title: `${field(state.y).label} by ${field(state.x).label}`, x: field(state.x).label, y: field(state.y).label, series: [...series.values()], log: (state.logx ? "x" : "") + (state.logy ? "y" : "") };
     if (plot) { plot.destroy(); plot = null; }
     host.replaceChildren();
-    const told = `${panel.title}: ${[...series.values()].map((one) => `${one.x.length} runs of ${one.name}`).join(", ") || "no run has both"}. Arrow keys go from run to run.`;
+    if (!series.size) return void host.append(el("p", {}, `No run shown has both: ${panel.y} and ${panel.x}.`));
+    const told = `${panel.title}: ${[...series.values()].map((one) => `${counted(one.x.length, "run")} of ${one.name}`).join(", ")}. Arrow keys go from run to run.`;
     plot = new Plot(host, panel, { run: showRun, label: told });
   }
 

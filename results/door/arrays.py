@@ -12,6 +12,7 @@ from typing import IO
 
 import numpy as np
 
+from results import words
 from results.door import sizes
 from results.door.refusal import reading, regular
 
@@ -103,7 +104,9 @@ class Stored:
         if self.by_column and len(self.shape) > 1:
             with reading(self.path, "an array", "save it by rows: np.ascontiguousarray(x)"):
                 if self.size > _TURNED:
-                    raise ValueError(f"'{name}' lies by columns, and has {self.size:,} bytes")
+                    raise ValueError(
+                        f"'{name}' lies by columns, and has {words.count(self.size, 'byte')}"
+                    )
                 sizes.check_whole(self.size, self.held, name)
                 with self._opened() as stream:
                     yield 0, _array(stream, self.size, name)
@@ -200,7 +203,9 @@ def _size(shape: tuple[int, ...], dtype: np.dtype, left: int, name: str) -> int:
             raise ValueError(f"'{name}' has the shape {shape}")
         count *= side
     if count * dtype.itemsize != left:
-        raise ValueError(f"'{name}' has the shape {shape}, which its {left} bytes are not")
+        raise ValueError(
+            f"'{name}' has the shape {shape}, which its {words.count(left, 'byte')} are not"
+        )
     return count
 
 

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from results.door.delimited import Delimited
 from results.door.refusal import reading
+from results.words import count
 
 ENDINGS = (".sqlite", ".sqlite3")
 _SHORTEST = 1 << 20  # bytes; a table may say how its values are made, and so of any length
@@ -33,7 +34,9 @@ def database(found: bytes, path: object) -> Delimited:
         asked = "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'"
         tables = [name for (name,) in base.execute(asked)]
         if len(tables) != 1:
-            raise ValueError(f"it has {len(tables)} tables ({', '.join(tables[:5])}), not one")
+            raise ValueError(
+                f"it has {count(len(tables), 'table')} ({', '.join(tables[:5])}), not one"
+            )
         rows = base.execute('select * from "{}"'.format(tables[0].replace('"', '""')))
         names = [str(column[0]) for column in rows.description]
         lines = [["" if value is None else str(value).strip() for value in row] for row in rows]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from results.door.apart import alive
 from results.door.refusal import FileError, reading
+from results.words import count as counted
 
 MOST = 1 << 30  # bytes of a table that is held whole
 _DELIMITERS = (",", ";", "\t", "|")
@@ -72,7 +73,8 @@ def delimited(found: bytes, path: object) -> Delimited:
                 continue
             if len(row) != len(names):
                 raise ValueError(
-                    f"line {reader.line_num} has {len(row)} fields, and the first {len(names)}"
+                    f"line {reader.line_num} has {counted(len(row), 'field')}, and the "
+                    f"first {len(names)}"
                 )
             rows.append(row)
     told = f"with {_NAMES[delimiter]}{mark}"

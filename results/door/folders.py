@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from results import words
 from results.door import apart, sizes
 from results.door.refusal import FileError, reading, regular
 
@@ -52,7 +53,7 @@ class Folder:
                 sizes.check_whole(member.file_size, member.compress_size, name)
             found = file.read(most + 1)
         if len(found) > most:
-            raise FileError(f"{self.path}/{name}: has more than {most:,} bytes")
+            raise FileError(f"{self.path}/{name}: has more than {words.count(most, 'byte')}")
         return found
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from results.door import apart, sizes
 from results.door.refusal import FileError, instead, reading, regular
+from results.words import count
 
 REMEDY = "get it again"
 _SMALL = 1 << 20  # bytes that are not worth a doubt
@@ -272,8 +273,8 @@ def _check_size(found: h5py.Dataset, name: str, path: Path) -> None:
             _check_chunks(found, name, path)
     if size > max(_SMALL, most) or kept > found.file.id.get_filesize():
         raise FileError(
-            f"{path}: '{name}' has the shape {found.shape}, which is {size:,} bytes, and the file "
-            f"holds {kept:,} of it: damaged; {REMEDY}"
+            f"{path}: '{name}' has the shape {found.shape}, which is {count(size, 'byte')}, and "
+            f"the file holds {kept:,} of it: damaged; {REMEDY}"
         )
     if found.chunks is not None and size:  # it is read in blocks of whole chunks, of a row at least
         check_whole(found, path, found.chunks)
@@ -287,7 +288,9 @@ def _check_chunks(found: h5py.Dataset, name: str, path: Path) -> None:
 
     def see(chunk: h5py.h5d.StoreInfo) -> None:
         if chunk.size > most:
-            raise FileError(f"{path}: '{name}' has a chunk of {chunk.size:,} bytes; {REMEDY}")
+            raise FileError(
+                f"{path}: '{name}' has a chunk of {count(chunk.size, 'byte')}; {REMEDY}"
+            )
 
     found.id.chunk_iter(see)
 

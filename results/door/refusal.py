@@ -10,6 +10,7 @@ from pathlib import Path
 
 from results.names import in_line
 from results.vocabulary import near_miss
+from results.words import count
 
 _LONGEST = 300  # characters of a library's own words that are worth reading
 
@@ -114,7 +115,9 @@ def regular(path: Path, what: str, most: int | None = None) -> int:
     if not stat.S_ISREG(found.st_mode):
         raise FileError(f"{path}: is no regular file; copy what it gives into one")
     if most is not None and found.st_size > most:
-        raise FileError(f"{path}: has {found.st_size:,} bytes, and {what} has {most:,} at the most")
+        raise FileError(
+            f"{path}: has {count(found.st_size, 'byte')}, and {what} has {most:,} at the most"
+        )
     return found.st_size
 
 

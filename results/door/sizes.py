@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import zipfile
 
+from results.words import count
+
 DEFLATE = 1032  # times its size at the most is what deflate, and lzf, unpacks to (zlib's manual)
 OTHER = 100_000  # the same of other methods, whose limits are not known: zstd of equal values
 FREE = 1 << 25  # bytes that are read whole without a question
@@ -38,8 +40,8 @@ def check_whole(size: int, held: int, name: str, free: int | None = None) -> Non
     """
     if size > max(FREE if free is None else free, TIMES * held):
         raise ValueError(
-            f"{name} would unpack to {size:,} bytes, {size // max(held, 1):,} times what the "
-            "file holds of it; save it without compression if it is so large"
+            f"{name} would unpack to {count(size, 'byte')}, {size // max(held, 1):,} times what "
+            "the file holds of it; save it without compression if it is so large"
         )
 
 

@@ -12,6 +12,7 @@ from results.door.arrays import archive
 from results.door.refusal import FileError, reading
 from results.names import beneath
 from results.parquet.files import DamagedFileWarning, whole_file
+from results.words import count
 
 _FOLDER = "examples"
 _WORDS = ("dataset", "dataset_sha256", "label_view", "channels")
@@ -47,7 +48,8 @@ class Examples:
             raise ValueError(f"examples: labels must be integers, got {self.labels.dtype}")
         if self.labels.shape != self.images.shape[:1]:
             raise ValueError(
-                f"examples: {len(self.images)} images but labels of shape {self.labels.shape}"
+                f"examples: {count(len(self.images), 'image')} but labels of shape "
+                f"{self.labels.shape}"
             )
         if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < len(
             self.class_names

@@ -15,6 +15,7 @@ from results.parquet.record import FILE_SCHEMA
 from results.parquet.values import check
 from results.schema import KEYS, REQUIRED, SCHEMA_VERSION
 from results.version import check_format
+from results.words import count
 
 # What `latest_rows` decides by.
 LATEST_BY = ["run_id", "machine_id", "status", "started_at", "experiment"]
@@ -43,7 +44,9 @@ def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
         table = parquet.columns(file, _wanted(tuple(wanted)), path)
     for name in REQUIRED["runs"]:
         if table[name].null_count:
-            raise FileError(f"{path}: column '{name}' is null in {table[name].null_count} rows")
+            raise FileError(
+                f"{path}: column '{name}' is null in {count(table[name].null_count, 'row')}"
+            )
     return table.select(_names(columns))
 
 

@@ -10,6 +10,7 @@ from results.door.documents import check_json
 from results.door.refusal import FileError
 from results.parquet.record import EPOCHS, PREDICTIONS
 from results.schema import EPOCH_COLUMNS, PREDICTION_COLUMNS, REQUIRED, RUN_COLUMNS, Column
+from results.words import count
 
 _ROWS = {EPOCHS: ("epochs", EPOCH_COLUMNS), PREDICTIONS: ("predictions", PREDICTION_COLUMNS)}
 _MOST = 1e24  # seconds, bytes, operations
@@ -42,7 +43,7 @@ def check(table: pa.Table, path: Path) -> None:
 
 def _check(values: pa.ChunkedArray, column: Column, table: str, where: str) -> None:
     if values.null_count and column.name in REQUIRED[table]:
-        raise FileError(f"{where} is null in {values.null_count} rows")
+        raise FileError(f"{where} is null in {count(values.null_count, 'row')}")
     if (possible := limits(column)) is None:
         return
     found = pc.min_max(pc.list_flatten(values) if column.type.startswith("list") else values)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from results.stats.vocabulary import LEAST_RATIO
+from results.words import count
 
 MINIMUM_SEGMENT = 6
 LEAST_SEGMENT = 4  # of a shorter stretch the movement within itself says nothing
@@ -87,8 +88,8 @@ def steps(
     series = np.asarray(values, dtype=np.float64)
     if minimum_segment < LEAST_SEGMENT:
         raise ValueError(
-            f"a minimum segment of {minimum_segment} points; it must be at least {LEAST_SEGMENT}, "
-            "since what moves within a shorter one cannot be told from a step"
+            f"a minimum segment of {count(minimum_segment, 'point')}; it must be at least "
+            f"{LEAST_SEGMENT}, since what moves within a shorter one cannot be told from a step"
         )
     if series.size and not (np.isfinite(series).all() and series.min() > 0):
         raise ValueError("a value of the series is not above 0")

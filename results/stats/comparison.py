@@ -13,6 +13,7 @@ from math import exp, isinf, isnan, log
 import numpy as np
 import numpy.typing as npt
 
+from results import words
 from results.stats.intervals import Interval, median
 from results.stats.ranks import mann_whitney, smallest_p
 from results.stats.vocabulary import (
@@ -100,7 +101,7 @@ def compare(times: Times, others: Times, *, floor: float, barred: str = "") -> C
     if isinf(floor):
         return without("no A/A pair of several processes shows the noise floor")
     if smallest_p(len(blocks), len(blocks), paired=False) >= SURE:
-        count = f"{len(blocks)} against {len(blocks)} processes"
+        count = f"{len(blocks)} against {words.count(len(blocks), 'process')}"
         return without(f"{count} cannot give p < {SURE:g}")
     least = max(LEAST_RATIO, floor)
     if p < SURE and abs(log(ratio.value)) > log(1 + least):

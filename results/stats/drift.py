@@ -12,6 +12,7 @@ import numpy.typing as npt
 from results.stats.noise import NEEDED, drift_floor
 from results.stats.verdict import Rule, Verdict, judge, processes_needed
 from results.stats.vocabulary import NO_DATA
+from results.words import count
 
 LAST = 50  # sessions: what a machine did long ago says little
 
@@ -43,9 +44,9 @@ class Drift:
     def wanting(self) -> str:
         """Reason for the missing floor, and the remedy."""
         return (
-            f"measured in different sessions, and {self.sessions} sessions of this cell in the "
-            f"store do not tell how much sessions differ by themselves: keep {NEEDED} or more "
-            "beside the candidate's, or run both on the spot (gate --baseline-checkout DIR)"
+            f"measured in different sessions, and {count(self.sessions, 'session')} of this cell "
+            f"in the store cannot tell how much sessions differ by themselves: keep {NEEDED} or "
+            "more beside the candidate's, or run both on the spot (gate --baseline-checkout DIR)"
         )
 
 

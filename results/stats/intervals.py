@@ -14,6 +14,8 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from results.words import count
+
 LEVEL = 0.95
 ENOUGH = 6  # the fewest values whose range holds the true median with LEVEL: `order_statistics`
 
@@ -137,7 +139,7 @@ def wilson(successes: float, trials: float) -> Interval:
     if not trials > 0:
         return Interval(nan)
     if not 0 <= successes <= trials:
-        raise ValueError(f"{successes} successes of {trials} trials")
+        raise ValueError(f"{successes} successes of {count(trials, 'trial')}")
     z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
     share = successes / trials
     centre = share + z**2 / (2 * trials)

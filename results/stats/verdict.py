@@ -13,6 +13,7 @@ from math import ceil, exp, expm1, isinf, isnan, log, log1p, sqrt
 import numpy as np
 import numpy.typing as npt
 
+from results import words
 from results.stats.intervals import Interval, difference_of_medians, median
 from results.stats.looks import Look
 from results.stats.noise import OF_A_SESSION, noise_floor
@@ -121,7 +122,7 @@ def judge(
     before, after = (np.asarray(values, dtype=np.float64) for values in (baseline, candidate))
     n, m = before.size, after.size
     if paired and n != m:
-        raise ValueError(f"pairs of {n} and {m} processes")
+        raise ValueError(f"pairs of {n} and {words.count(m, 'process')}")
     if not n or not m:
         which = "the baseline" if not n else "the candidate"
         return Verdict(NO_DATA, f"{which} has no finished run", n_baseline=n, n_candidate=m)
@@ -158,7 +159,7 @@ def judge(
     if least >= rule.alpha and not early:  # nothing else could have come out
         needed = processes_needed(rule.alpha, paired=paired)
         verdict = NO_DATA
-        reason = f"{n} and {m} processes cannot show a change at p < {rule.alpha:g}"
+        reason = f"{n} and {words.count(m, 'process')} cannot show a change at p < {rule.alpha:g}"
         reason += f"; take {needed} each" if max(n, m) < needed else ""
     return Verdict(
         verdict,

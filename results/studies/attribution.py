@@ -19,6 +19,7 @@ import pandas as pd
 from results.stats.equivalence import holm
 from results.stats.intervals import LEVEL
 from results.stats.means import Mean, independent, paired
+from results.words import count
 
 EARLY_STEPS = 20  # training in float32 is chaotic soon after; what a default does shows before
 
@@ -171,7 +172,7 @@ def sentences(found: Attribution, origin: str, target: str, inside: str) -> list
     parts = "".join(f"{factor.name} {_points(factor.worth)}, " for factor in found.factors)
     text = [
         f"From {origin} to {target} defaults, all inside {inside}: {_points(found.total)} points "
-        f"of test accuracy over {len(found.seeds)} seeds. Of these: {parts}what they do "
+        f"of test accuracy over {count(len(found.seeds), 'seed')}. Of these: {parts}what they do "
         f"{found.rest} {_points(found.together)}."
     ]
     if found.own is not None and found.unexplained is not None:
@@ -184,7 +185,7 @@ def sentences(found: Attribution, origin: str, target: str, inside: str) -> list
     text.append(
         f"Beyond chance (Holm, 5 %): {', '.join(sure)}."
         if sure
-        else f"None {told} is beyond chance with {len(found.seeds)} seeds (Holm, 5 %)."
+        else f"None {told} is beyond chance with {count(len(found.seeds), 'seed')} (Holm, 5 %)."
     )
     if found.left_out:
         text.append(f"Not counted: {'; '.join(found.left_out)}.")

@@ -13,6 +13,7 @@ from typing import Any
 from results.door.refusal import FileError
 from results.studies import gpu_files
 from results.studies.gpu_files import DONE, Measurement
+from results.words import count
 
 REFERENCE = "numpy"
 MET, NOT_MET, NOT_MEASURED = "met", "not met", "not measured"
@@ -68,7 +69,7 @@ def lead(folder: Path) -> str:
     versions = ", ".join(f"{one} {found.versions[one]}" for one in names if one in found.versions)
     commits = {step.commit[:12] for step in found.steps if step.commit}
     told = f"{where}; {versions}; commit {', '.join(sorted(commits)) or 'unknown'}. "
-    told += f"{done} of {len(found.steps)} steps are done."
+    told += f"{done} of {count(len(found.steps), 'step')} are done."
     if found.rehearsal:
         told = f"A REHEARSAL on a CPU with tiny sizes: no figure says anything. {told}"
     return told

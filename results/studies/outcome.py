@@ -25,6 +25,7 @@ from results.stats.equivalence import (
     holm,
 )
 from results.stats.vocabulary import DIFFERENT, EQUAL, NOT_COMPARABLE, UNDECIDED
+from results.words import nouns
 
 ACCURACY_MARGIN = 0.01  # of 1: one point
 CROSS_ENTROPY_MARGIN = 0.05  # nats
@@ -283,7 +284,7 @@ def _refusal(both: pd.DataFrame, parity: str, independent: bool) -> str:
 
 def _seeds(seeds: Sequence[int]) -> str:
     distinct = sorted({int(seed) for seed in seeds})
-    return f"seed{'s' if len(distinct) > 1 else ''} {', '.join(map(str, distinct))}"
+    return f"{nouns(len(distinct), 'seed')} {', '.join(map(str, distinct))}"
 
 
 def _recalls(

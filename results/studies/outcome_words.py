@@ -6,6 +6,7 @@ from math import isnan
 from results.stats.equivalence import ALPHA, Equivalence
 from results.stats.vocabulary import DIFFERENT, EQUAL, SURE
 from results.studies.outcome import Outcome
+from results.words import count, nouns, plural
 
 
 def sentences(outcome: Outcome, names: Mapping[str, str]) -> list[str]:
@@ -18,10 +19,10 @@ def sentences(outcome: Outcome, names: Mapping[str, str]) -> list[str]:
     if outcome.refusal:
         return [f"{a} and {b} are not compared: {outcome.refusal}.", *_lost(outcome)]
     assert outcome.accuracy is not None
-    found = [_measure(f"Test accuracy of {a} less {b}", outcome.accuracy, 100, 2, "points")]
+    found = [_measure(f"Test accuracy of {a} less {b}", outcome.accuracy, 100, 2, "point")]
     if outcome.cross_entropy is not None:
         what = f"Test cross-entropy of {a} less {b}"
-        found.append(_measure(what, outcome.cross_entropy, 1, 4, "nats"))
+        found.append(_measure(what, outcome.cross_entropy, 1, 4, "nat"))
     found += _recalls(outcome)
     if outcome.churn is not None:
         found.append(_churn(outcome))
@@ -55,9 +56,10 @@ def number(value: float, decimals: int) -> str:
 
 
 def _measure(what: str, test: Equivalence, scale: float, decimals: int, unit: str) -> str:
-    pairs = f"{test.n} paired seed{'s' if test.n != 1 else ''}"
-    text = f"{what}: {test.verdict}. Mean {number(scale * test.mean, decimals)} {unit}"
-    margin = f"{scale * test.margin:g} {unit}"
+    pairs = count(test.n, "paired seed")
+    units = plural(unit)
+    text = f"{what}: {test.verdict}. Mean {number(scale * test.mean, decimals)} {units}"
+    margin = f"{scale * test.margin:g} {nouns(scale * test.margin, unit)}"
     if test.needed is None:
         return f"{text} over {pairs}; at least 5 are needed, whatever their spread."
     low, high = (number(scale * value, decimals) for value in (test.low, test.high))
@@ -65,8 +67,8 @@ def _measure(what: str, test: Equivalence, scale: float, decimals: int, unit: st
     assert test.fewest is not None
     if test.n < test.fewest:
         text += (
-            f" With the spread seen so far ({scale * test.sd:.{decimals}f} {unit}) it takes "
-            f"{test.fewest} to decide"
+            f" With the spread seen so far ({scale * test.sd:.{decimals}f} {units}) it takes "
+            f"{count(test.fewest, 'seed')} to decide"
         )
         if test.p_different < SURE:
             text += f", though a difference is seen already (p = {test.p_different:.1g})"
@@ -93,14 +95,14 @@ def _recalls(outcome: Outcome) -> list[str]:
     if not unlike:
         largest = max(tested, key=lambda recall: abs(recall.difference))
         return [
-            f"Recall by class: none of {len(tested)} classes is shown to differ (Holm's "
-            f"correction), which with {len(outcome.seeds)} seeds does not show that they are "
-            f"equal; the largest difference is {number(100 * largest.difference, 1)} points in "
-            f"{largest.name} ({largest.images} test images)."
+            f"Recall by class: none of {count(len(tested), 'class')} is shown to differ (Holm's "
+            f"correction), which with {count(len(outcome.seeds), 'seed')} does not show that they "
+            f"are equal; the largest difference is {number(100 * largest.difference, 1)} points in "
+            f"{largest.name} ({count(largest.images, 'test image')})."
         ]
     listed = "; ".join(
-        f"{recall.name} {number(100 * recall.difference, 1)} points ({recall.images} test images, "
-        f"p = {recall.p_holm:.1g})"
+        f"{recall.name} {number(100 * recall.difference, 1)} points "
+        f"({count(recall.images, 'test image')}, p = {recall.p_holm:.1g})"
         for recall in unlike
     )
     return [f"Recall by class differs (Holm's correction) in {listed}."]
@@ -114,6 +116,6 @@ def _churn(outcome: Outcome) -> str:
         return f"{text}; {churn.note}."
     return (
         f"{text}, against {100 * churn.within:.1f} % between repeats within one framework "
-        f"({churn.seeds} {'seed' if churn.seeds == 1 else 'seeds'}; permutation test that it is "
-        f"no more: p = {churn.p:.2g})."
+        f"({count(churn.seeds, 'seed')}; permutation test that it is no more: "
+        f"p = {churn.p:.2g})."
     )

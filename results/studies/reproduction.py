@@ -32,6 +32,7 @@ from results.stats.means import moments, t_interval, t_quantile
 from results.stats.vocabulary import HIGHER, LOWER, NOT_COMPARABLE, REPRODUCED, Replication
 from results.studies.kinds import Kind, kind_of
 from results.studies.reported import Reported
+from results.words import count
 
 ENOUGH_SEEDS = 3
 FEWEST_GALAXIES = 10  # below, the share of so few is no number to predict from
@@ -160,7 +161,7 @@ def _too_wide(
         return ""
     of_galaxies = t_quantile(math.inf) * math.sqrt(luck)
     if of_galaxies > kind.widest and ours and theirs:
-        fewest = f"{min(ours, theirs):,.0f} galaxies leave"
+        fewest = f"a test on {count(min(ours, theirs), 'galaxy')} leaves"
         return kind.too_wide(of_galaxies, fewest, "; more seeds do not narrow it")
     return kind.too_wide(half, "our seeds leave", "; more seeds narrow it")
 
@@ -185,6 +186,5 @@ def _why_not(reported: Reported, ours: Ours, values: Sequence[float]) -> str:
         and values
         and (ours.galaxies or FEWEST_GALAXIES) < FEWEST_GALAXIES
     ):
-        one = ours.galaxies == 1
-        reasons.append(f"a share of {ours.galaxies} {'galaxy' if one else 'galaxies'}")
+        reasons.append(f"a share of {count(ours.galaxies or 0, 'galaxy')}")
     return "; ".join(dict.fromkeys(reasons))

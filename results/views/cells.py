@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import pandas as pd
 
+from results import words
 from results.stats.comparison import Comparison, compare, log_ratios
 from results.stats.intervals import ENOUGH, Interval
 from results.stats.noise import noise_floor
@@ -263,7 +264,7 @@ def benches(frames: Frames, asked: Collection[Panel] | None = None) -> list[Benc
                 key = (*key, panel.name)
             count = int(panel.settings.get("replicas", 1))
             network = str(panel.ok["architecture"].iloc[0])
-            network += f", {count} replicas" if count > 1 else ""
+            network += f", {words.count(count, 'replica')}" if count > 1 else ""
             name = panel.name if taken else network
             named.setdefault(key, (name, view, count, _key(panel, "replicas")))
             for cell in mine:

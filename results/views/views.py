@@ -22,7 +22,7 @@ from results.store import Store
 from results.task import OF_STORED, Settings, as_text, stored
 from results.views.looks import Look, looks, ordered
 from results.views.naming import OF_DATA, names_of, unusual
-from results.views.words import count, mostly
+from results.words import count, mostly
 
 # Parts of a task in which the panels of a view may differ.
 _OF_PANELS = ("architecture", "recipe", "split", "deterministic", "feed", "warmup_epochs")
@@ -33,6 +33,11 @@ HISTORY = (
     "epoch_seconds_median",
 )
 _GROUPED_BY = ("framework", "architecture", "dataset", "parity")
+
+
+def refused(title: str, refusal: str) -> str:
+    """A title that says whether what is below it must not be compared."""
+    return f"{title} (comparison refused)" if refusal else title
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,10 @@ class Panel:
     def refusal(self) -> str:
         """Why the frameworks must not be compared; empty when they may."""
         return refusal(self.checks)
+
+    def title(self, what: str) -> str:
+        """Title of a drawing of these runs."""
+        return refused(f"{self.name}: {what}", self.refusal)
 
     def of(self, framework: str) -> pd.DataFrame:
         """The finished runs of one framework, by seed and repeat; not to be changed."""
@@ -129,7 +138,8 @@ class View:
         size = f"{run['image_height']}×{run['image_width']} pixels"
         channels = str(run["channels"])  # of a row that lacks it: nan
         channels = "channel " * channels.isdigit() + channels
-        words = [name, f"{run['labels']} labels ({run['classes']} classes)", channels, size]
+        classes = "" if pd.isna(run["classes"]) else f" ({count(run['classes'], 'class')})"
+        words = [name, f"{run['labels']} labels{classes}", channels, size]
         return ", ".join([*words, *unusual(self.panels[0].settings, OF_DATA)])
 
     @property

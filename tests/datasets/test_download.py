@@ -13,7 +13,7 @@ import pytest
 
 from datasets import download
 from datasets.download import CACHE_VARIABLE, DownloadError, RemoteFile, cache_directory, fetch
-from datasets.download_progress import progress_of
+from datasets.progress import of_bytes
 
 CONTENT = np.random.default_rng(0).bytes(3_500_000)
 
@@ -212,7 +212,7 @@ def test_a_disk_without_room_is_told_before_it_fills(
 ) -> None:
     usage = download.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage._replace(free=1_000))
-    with pytest.raises(DownloadError, match="1,000 bytes are free and 3,500,000 are needed"):
+    with pytest.raises(DownloadError, match="1,000 bytes free, and 3,500,000 needed"):
         fetch(served.remote(), cache_dir=tmp_path)
     assert served.ranges == []
 
@@ -233,7 +233,7 @@ def test_the_cache_directory_can_be_chosen(tmp_path: Path, monkeypatch: pytest.M
 
 def test_progress_in_a_log_is_a_line_every_tenth() -> None:
     log = io.StringIO()
-    with progress_of("galaxies.h5", 10_000_000, log) as progress:
+    with of_bytes("galaxies.h5", 10_000_000, log) as progress:
         progress.start(0, 10_000_000)
         for _ in range(100):
             progress.advance(100_000)
@@ -250,7 +250,7 @@ def test_progress_on_a_terminal_is_a_bar() -> None:
             return True
 
     screen = Terminal()
-    with progress_of("galaxies.h5", 1_000_000, screen) as progress:
+    with of_bytes("galaxies.h5", 1_000_000, screen) as progress:
         progress.start(500_000, 1_000_000)
         progress.note("broke off [here]")
         progress.advance(500_000)

@@ -66,7 +66,7 @@ def test_a_report_has_all_that_is_wrong(tmp_path: Path, capsys) -> None:
     assert told.count("wrong: ") == 4
     for what in (
         "'groups' has 0.5 in row 1",
-        "'votes': 60 rows are no shares",
+        "'votes': 60 rows not of shares",
         "'t_type' is int64",
     ):
         assert f"wrong: {what}" in told
@@ -80,4 +80,4 @@ def test_a_published_split_with_copies_across_is_a_leak(tmp_path: Path, capsys) 
     assert main(["check", str(folder)]) == 0
     told = capsys.readouterr().out
     assert "2 pictures of 1 galaxy have the same pixels" in told
-    assert "2 pictures of it have a copy in another part: a leak" in told
+    assert "2 pictures of it with a copy in another part: a leak" in told

@@ -16,8 +16,8 @@ from scipy.io import savemat
 from datasets import catalog
 from datasets.__main__ import main
 from datasets.convert.form import Asked
-from datasets.convert.progress import progress_of
 from datasets.convert.stream import convert_source
+from datasets.progress import of_pictures
 from tests.helpers import sources
 from tests.helpers.sources import COUNT, IMAGES, LABELS, NAMES, png
 
@@ -160,19 +160,24 @@ def test_columns_beside_the_labels_are_kept(tmp_path: Path) -> None:
 
 def test_a_terminal_has_a_bar_and_a_log_a_line_every_tenth() -> None:
     log = io.StringIO()
-    with progress_of("made.h5", 5000, log) as advance:
+    with of_pictures("made.h5", 5000, log) as progress:
         for _ in range(500):
-            advance(10)
-    assert log.getvalue().count("\n") == 10
-    assert log.getvalue().startswith("made.h5: 500 of 5,000 pictures\n")
+            progress.advance(10)
+    lines = log.getvalue().splitlines()
+    assert len(lines) == 11
+    assert lines[:2] == [f"made.h5: {have} of 5,000 pictures" for have in (0, 500)]
+    quiet = io.StringIO()
+    with of_pictures("made.h5", 50, quiet) as progress:
+        progress.advance(50)
+    assert quiet.getvalue() == ""
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
     shown = Terminal()
-    with progress_of("[bold]", 50, shown) as advance:
-        advance(50)
+    with of_pictures("[bold]", 50, shown) as progress:
+        progress.advance(50)
     assert "50/50" in shown.getvalue()
     assert "[bold]" in shown.getvalue()
 

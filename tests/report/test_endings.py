@@ -8,7 +8,8 @@ import pytest
 
 from report.console import summary
 from report.endings import ending
-from report.figures import curves as drawn_curves
+from report.figures.drawing import draw
+from report.section import Picture
 from report.sections import curves, provenance, tables
 from results.store import Store
 from results.views.views import Frames
@@ -76,7 +77,12 @@ def test_the_terminal_says_it_too(store: Store) -> None:
 def test_the_median_reaches_as_far_as_every_run_does(store: Store) -> None:
     frames = Frames.load(store)
     (view,) = frames.finished_views
-    figure = drawn_curves.curves_figure(view, frames.epochs)
+    section = curves.learning(frames)
+    assert section is not None
+    picture = section.blocks[0]
+    assert isinstance(picture, Picture)
+    assert "Runs stopped early" in picture.caption
+    figure = draw(picture)
     colour = view.looks["torch"].colour
     for axes in figure.axes:
         mine = [line for line in axes.lines if line.get_color() == colour]
@@ -86,12 +92,10 @@ def test_the_median_reaches_as_far_as_every_run_does(store: Store) -> None:
         assert list(widest.get_xdata()) == [0, 1, 2, 3, 4]
         rest = sorted(tuple(line.get_xdata()) for line in solid if line is not widest)
         assert rest == [(4, 5, 6), (4, 5, 6, 7, 8, 9)]
-        squares = [line for line in axes.lines if line.get_marker() == "s"]
-        assert sorted(line.get_xdata()[0] for line in squares) == [4, 6]
+        early = [line for line in solid if "stopped early" in str(line.get_label())]
+        assert [tuple(line.get_xdata()) for line in early] == [(4, 5, 6)]
         other = [line for line in axes.lines if line.get_color() == view.looks["jax"].colour]
         assert len([line for line in other if len(line.get_xdata()) > 1]) == 2
-    labels = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
-    assert "stopped early" in labels
 
 
 def test_a_tail_is_the_runs_own_values(store: Store) -> None:

@@ -6,18 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PathCollection
 
 from report import cautions
-from report.figures import confusion as drawn_confusion
-from report.figures import curves as drawn_curves
-from report.figures import speed as drawn_speed
 from report.figures.drawing import draw
-from report.section import Picture, Table
+from report.section import Picture, Section, Table
 from report.sections import confusion, curves, examples, provenance, speed, tables
 from results.stats.intervals import Interval
 from results.store import Store
-from results.views import estimates, numbers, words
+from results.views import estimates, numbers
+from results.views.numbers import significant
 from results.views.views import Frames
 from tests.helpers.factory import CLASSES, fill, save_synthetic_examples, synthetic_run
 
@@ -47,9 +44,15 @@ def test_curves_are_medians_over_seeds(frames: Frames) -> None:
         assert found["n"][epoch] == 3
 
 
+def first_picture(section: Section | None) -> Picture:
+    assert section is not None
+    return next(block for block in section.blocks if isinstance(block, Picture))
+
+
 def test_curves_figure_draws_each_framework_and_split(frames: Frames) -> None:
     view = frames.finished_views[0]
-    figure = drawn_curves.curves_figure(view, frames.epochs)
+    figure = draw(first_picture(curves.learning(frames)))
+    assert figure.texts[0].get_text() == "DEMO DATA — Training and validation, epoch by epoch"
     assert len(figure.axes) == 4
     for axes in figure.axes:
         for framework in ("keras", "torch", "jax"):
@@ -83,11 +86,11 @@ def test_turning_table_says_when_it_has_not_turned(frames: Frames) -> None:
 
 def test_every_raw_epoch_is_drawn(frames: Frames) -> None:
     view = frames.finished_views[0]
-    figure = drawn_speed.throughput_figure(view, speed.timed(frames.epochs, view))
+    figure = draw(first_picture(speed.throughput(frames)))
     for axes, panel in zip(figure.axes[::2], view.panels, strict=True):
-        drawn = np.concatenate(
-            [c.get_offsets()[:, 0] for c in axes.collections if isinstance(c, PathCollection)]
-        )
+        drawn = [x for line in axes.lines if line.get_alpha() == 0.6 for x in line.get_xdata()]
+        (mark,) = {text.get_text().split()[0] for text in axes.texts[:1]}
+        assert mark == significant(panel.of("keras")["epoch_seconds_median"].median())
         runs = panel.ok["execution_id"]
         stored = frames.epochs.loc[frames.epochs["execution_id"].isin(runs), "epoch_seconds"]
         assert sorted(drawn) == sorted(stored.dropna())
@@ -154,8 +157,10 @@ def test_matrix_figure_writes_the_counts(frames: Frames) -> None:
     view = frames.finished_views[0]
     panel = view.panels[0]
     found = confusion.of_panel(panel, frames.predictions, len(CLASSES))
-    figure = drawn_confusion.matrix_figure(view, panel, found, list(CLASSES))
+    picture = first_picture(confusion.matrices(frames))
+    figure = draw(picture)
     assert len(figure.axes) == 9
+    assert [len(draw(picture, columns).axes) for columns in (1, 2)] == [3, 4]
     written = sum(int(text.get_text()) for text in figure.axes[0].texts)
     assert written == found["keras"].counts.sum() == 3 * panel.of("keras")["test_images"].iloc[0]
 
@@ -327,9 +332,3 @@ def test_words_for_numbers() -> None:
     assert numbers.with_interval(Interval(math.nan), 3) == "–"
     assert numbers.spread([0.1, 0.3], 1) == "0.1 to 0.3"
     assert numbers.spread([0.1, 0.1], 1) == "0.1"
-    assert words.count(1, "process") == "1 process"
-    assert words.count(2, "process") == "2 processes"
-    assert words.count(2, "test galaxy", "test galaxies") == "2 test galaxies"
-    assert numbers.listed(["a", "b", "c"]) == "a, b and c"
-    assert words.mostly({"x": "3", "y": "3", "z": "2"}) == "3 each; z: 2"
-    assert words.mostly({"x": "3"}) == "3"

@@ -155,7 +155,8 @@ def test_a_row_for_every_figure_and_framework_with_a_verdict(tmp_path) -> None:
     keras = [row for row in table.rows if row[2] == "Keras (TensorFlow)"]
     assert [row[-1] for row in keras] == [
         "reproduced",
-        "not comparable: 400 galaxies leave ± 5.56 points (at most 5); more seeds do not narrow it",
+        "not comparable: a test on 400 galaxies leaves ± 5.56 points (at most 5); more seeds do "
+        "not narrow it",
         "higher; see leak",
         "lower; see leak",
         "not comparable: cut at one half",

@@ -164,7 +164,9 @@ def test_what_is_left_out_is_counted(tmp_path) -> None:
     store = fill(Store(tmp_path), architectures=networks, seeds=(0,), failures=False)
     found = answers(Frames.load(store))
     assert found[-1].sentence.startswith("2 further networks and settings")
-    assert {one.about for one in found[:-1]} == set(networks[:3])
+    told = {one.question: one.about for one in found[:-1]}
+    assert told["Since last time?"] == "network-0, network-1 and network-2", "alike: told once"
+    assert all(name in " ".join(one.about for one in found[:-1]) for name in networks[:3])
 
 
 def test_a_store_of_failed_runs_says_so(tmp_path) -> None:

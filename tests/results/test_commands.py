@@ -165,7 +165,7 @@ def test_merge_and_compact(
     other = Store(tmp_path / "other")
     other.append(*synthetic_run(seed=9))
     assert run(store, "merge", str(other.path)) == 0
-    assert "1 new executions" in capsys.readouterr().out
+    assert "1 new execution" in capsys.readouterr().out
     assert run(store, "compact") == 0
     assert "now has 1" in capsys.readouterr().out
     assert len(store.runs()) == 13

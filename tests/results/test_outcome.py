@@ -109,7 +109,7 @@ def test_too_few_seeds_are_undecided(tmp_path: Path, seeds: int, spread: float) 
     assert found.accuracy.verdict == UNDECIDED
     assert (found.accuracy.fewest or 0) > seeds
     text = " ".join(sentences(found, {"keras": "Keras", "torch": "PyTorch"}))
-    assert f"it takes {found.accuracy.fewest} to decide" in text
+    assert f"it takes {found.accuracy.fewest} seeds to decide" in text
     assert "ruled out" not in text.split("Test cross-entropy")[0]
 
 
@@ -306,7 +306,7 @@ def test_the_section_draws_what_was_found(tmp_path: Path) -> None:
     assert found is not None
     (picture,) = [block for block in found.blocks if isinstance(block, section.Picture)]
     accuracy, cross_entropy = draw(picture).axes
-    bar = next(line for line in accuracy.lines if line.get_linewidth() == 2)
+    bar = next(line for line in accuracy.lines if len(line.get_xdata()) == 2)
     (group,) = outcome(Store(tmp_path / "runs"))
     test = group.outcomes[0].accuracy
     assert test is not None

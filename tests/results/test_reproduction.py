@@ -158,7 +158,7 @@ def test_too_few_galaxies_are_said_apart_from_too_noisy_seeds() -> None:
     found = compare(recall, Ours((0.5, 0.5, 0.5), 70))
     assert found.verdict == NOT_COMPARABLE
     assert found.reason == (
-        "69 galaxies leave ± 16.62 points (at most 10); more seeds do not narrow it"
+        "a test on 69 galaxies leaves ± 16.62 points (at most 10); more seeds do not narrow it"
     )
     assert compare(recall, Ours((0.5,) * 3, 700)).verdict == NOT_COMPARABLE, "theirs are as few"
     many = Reported(metric="recall", value=0.5, label=3)

@@ -87,7 +87,7 @@ def test_an_empty_table_is_its_header() -> None:
 
 
 def test_a_row_has_a_cell_for_each_column() -> None:
-    with pytest.raises(ValueError, match="1 cells for 9 columns"):
+    with pytest.raises(ValueError, match="1 cell for 9 columns"):
         made().add("unam")
 
 

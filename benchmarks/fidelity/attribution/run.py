@@ -29,6 +29,7 @@ from results.stats.means import Mean
 from results.studies.attribution import Attribution, attribute, sentences
 from results.terminal import Terminal
 from results.vocabulary import unknown
+from results.words import count
 from results.writer import scratch_directory
 
 
@@ -81,7 +82,7 @@ def run(options: argparse.Namespace, command: Sequence[str]) -> int:
                 trained = [row | common for row in rows]
                 kept.append_trainings(options.store, trained, started_at=started)
             if interrupt:
-                say(f"{len(rows)} trainings of {load(name).name} are kept", error=True)
+                say(f"{count(len(rows), 'training')} of {load(name).name} are kept", error=True)
                 raise interrupt
             frame = pd.DataFrame(rows)
             show(attribute(frame), origin, target, inside)
@@ -110,7 +111,7 @@ def _train(
         device=options.device,
     )
     optimizer = recipe.optimizer.__struct_config__.tag
-    say(f"{architecture.name}, {optimizer}: {len(made)} trainings", flush=True)
+    say(f"{architecture.name}, {optimizer}: {count(len(made), 'training')}", flush=True)
     traces: Traces = {}
     how = {"timeout": options.timeout, "parallel": options.parallel, "tell": console.tell}
     for where in dict.fromkeys(variant.framework for variant in sets):

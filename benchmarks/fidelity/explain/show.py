@@ -17,6 +17,7 @@ from benchmarks.fidelity.explain.explain import (
     nameless,
 )
 from benchmarks.fidelity.explain.question import Question
+from results.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,9 +39,9 @@ def text(asked: Question, differences: Iterable[Difference], details: bool = Tru
     size = "x".join(str(side) for side in asked.input_shape)
     optimizer = asked.recipe.optimizer.__struct_config__.tag
     yield (
-        f"{names}: {asked.architecture.name} on pictures of {size}, {asked.classes} classes, "
-        f"{optimizer}, batches of {asked.recipe.batch_size}, on {asked.device}; "
-        f"what differs: {SEEN[asked.symptom]}"
+        f"{names}: {asked.architecture.name} on pictures of {size}, "
+        f"{count(asked.classes, 'class')}, {optimizer}, batches of {asked.recipe.batch_size}, on "
+        f"{asked.device}; what differs: {SEEN[asked.symptom]}"
     )
     yield ""
     written: set[Line] = set()

@@ -21,6 +21,7 @@ from benchmarks.fidelity.rungs.finding import Finding, Pair
 from benchmarks.fidelity.rungs.judge import judge_pair
 from benchmarks.fidelity.rungs.verdict import ORDER
 from results.vocabulary import Tuning
+from results.words import count
 
 FOUND = ("killed", "crashes")
 RUNGS = ("R0", "R1", "R2", "R3", "R4", "R5a", "R5d", "R5e")
@@ -224,9 +225,9 @@ def markdown(kills: Iterable[Kill]) -> str:
     dead, crashed = (sum(kill.status == status for kill in mutants) for status in FOUND)
     clean = sum(kill.as_it_should_be for kill in kills if not kill.mutant)
     summary = (
-        f"{dead + crashed} of {len(mutants)} mutants found: {dead} killed by a rung, {crashed} by "
-        f"an error that the framework raises; {clean} of {len(kills) - len(mutants)} "
-        "frameworks pass every rung without one."
+        f"{dead + crashed} of {count(len(mutants), 'mutant')} found: {dead} killed by a rung, "
+        f"{crashed} by an error that the framework raises; {clean} of "
+        f"{count(len(kills) - len(mutants), 'framework')} pass every rung without one."
     )
     command = f"`python -m benchmarks.fidelity --frameworks FRAMEWORK --architectures {NETWORK}`"
     how = (

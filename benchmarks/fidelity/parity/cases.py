@@ -24,6 +24,7 @@ from benchmarks.fidelity.rungs.judge import Finding, Pair, not_run
 from benchmarks.fidelity.rungs.training import running_statistics
 from frameworks.spec import recipe as recipes
 from frameworks.spec.recipe import Optimizer
+from results.words import count
 
 BATCH_SIZE = 8
 IMAGES = 24
@@ -72,7 +73,7 @@ class Asked:
         size = self.whole.recipe.batch_size
         return [
             (self.epoch, f"{STEPS_IN_ONE_CALL} steps and a smaller one in one call"),
-            (self.whole, f"a step of {size} pictures of {height}x{width}"),
+            (self.whole, f"a step of {count(size, 'picture')} of {height}x{width}"),
         ]
 
     @property

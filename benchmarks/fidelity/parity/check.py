@@ -21,6 +21,7 @@ import msgspec
 
 from benchmarks.config.plan import PlannedRun
 from benchmarks.config.runconfig import RunConfig
+from results.words import count
 
 if TYPE_CHECKING:
     from benchmarks.fidelity.cases.case import Case
@@ -140,7 +141,7 @@ class _Oracle:
             if within_the_oracle(case)
             for plain in [for_the_oracle(case)]
         }
-        tell(f"parity: the float64 NumPy reference computes {len(cases)} cases first")
+        tell(f"parity: the float64 NumPy reference computes {count(len(cases), 'case')} first")
         self._traces = collect([REFERENCE], list(cases.values()), directory, timeout=_TIMEOUT)
 
     def __getitem__(self, case: Case) -> Trace | None:

@@ -34,6 +34,7 @@ from benchmarks.fidelity.measure.collect import Trace, Traces
 from benchmarks.fidelity.rungs import bounds, errors
 from benchmarks.fidelity.rungs.finding import Finding
 from results.stats.means import t_quantile
+from results.words import count
 
 PERTURBED = 6  # runs with perturbed weights, of 9 controls of a framework
 # Beyond the largest control times this a pair fails. Differences double in less than a step or two
@@ -144,7 +145,8 @@ def judge(case: Case, traces: Traces, found: Sequence[Curve]) -> list[Finding]:
             _finding(
                 case,
                 cross,
-                f"signed loss difference of steps 1-{steps}, mean of {len(gaps)} paired runs",
+                f"signed loss difference of steps 1-{steps}, mean of "
+                f"{count(len(gaps), 'paired run')}",
                 abs(float(np.mean(gaps))),
                 largest_gap_of_chance(gaps, tests=len(crosses)),
                 f"steps 1-{steps}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from benchmarks.fidelity.rungs.finding import Finding
+from results.words import count
 
 REFERENCE = "numpy"
 ORDER = ("R0", "R1", "R2", "R3", "R4", "R5a", "R5d", "R5e", "R5b", "R5c")
@@ -80,18 +81,22 @@ def _verdict(findings: Sequence[Finding], one: str, other: str) -> Verdict:
         named = f"{first.framework} against {_who(first.against)}"
         why = f" Likely cause: {first.cause}." if first.cause else ""
         sentence = (
-            f"{both} do not train the same network: {len(bad)} of {len(mine)} comparisons fail, "
+            f"{both} do not train the same network: {len(bad)} of "
+            f"{count(len(mine), 'comparison')} failed, "
             f"first {first.rung}, {named}, {first.metric}.{why}"
         )
         return Verdict(one, other, "not the same", held, len(mine), sentence)
     if missing or not mine:
         why = missing[0].cause if missing else "nothing was compared"
         sentence = (
-            f"whether {both} train the same network is not shown: {len(missing)} of {len(mine)} "
-            f"comparisons could not be made: {why}."
+            f"whether {both} train the same network is not shown: {len(missing)} of "
+            f"{count(len(mine), 'comparison')} could not be made: {why}."
         )
         return Verdict(one, other, "not shown", held, len(mine), sentence)
-    sentence = f"{both} train the same network, as far as asked: all {held} comparisons hold."
+    sentence = (
+        f"{both} train the same network, as far as asked: {held} of "
+        f"{count(held, 'comparison')} held."
+    )
     return Verdict(one, other, "the same", held, len(mine), sentence)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -19,13 +19,14 @@ from benchmarks.micro.bare.networks import (
     NETWORKS,
     POOL,
     RATE,
+    Epoch,
     Named,
+    Task,
+    Weights,
     named,
     weighted,
 )
 
-Weights = Mapping[str, np.ndarray]
-Epoch = Callable[[np.ndarray], float]
 ACTIVATIONS: dict[str | None, Callable] = {
     **{"tanh": jnp.tanh, "relu": nnx.relu, "silu": nnx.silu},
     None: lambda x: x,
@@ -136,24 +137,14 @@ def penalty(name: str, of: Callable[[str], Array]) -> Array | float:
     return l2 * sum(jnp.sum(jnp.square(of(key))) for key in keys)
 
 
-def tutorial(
-    name: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    batch: int,
-    weights: Weights,
-    *,
-    dropout: bool = True,
-    device: str = "cpu",
-    precision: str = "float32",
-) -> Epoch:
+def tutorial(task: Task) -> Epoch:
     """A model, an optimizer and an `nnx.jit` step, as flax.readthedocs.io's MNIST tutorial."""
-    model = Net(name, weights, configure(precision), dropout=dropout)
+    model = Net(task.name, task.weights, configure(task.precision), dropout=task.dropout)
     optimizer = nnx.Optimizer(model, optax.adam(RATE, *BETAS, eps=EPSILON), wrt=nnx.Param)
 
     def loss_of(model: Net, x: Array, y: Array) -> Array:
         loss = optax.softmax_cross_entropy_with_integer_labels(model(x), y).mean()
-        return loss + penalty(name, lambda key: getattr(model.layers, key).kernel[...])
+        return loss + penalty(task.name, lambda key: getattr(model.layers, key).kernel[...])
 
     @nnx.jit
     def step(model: Net, optimizer: nnx.Optimizer, x: Array, y: Array) -> Array:
@@ -163,8 +154,8 @@ def tutorial(
 
     def epoch(order: np.ndarray) -> float:
         model.train()
-        parts = [order[start : start + batch] for start in range(0, len(order), batch)]
-        losses = [step(model, optimizer, images[rows], labels[rows]) for rows in parts]
+        parts = [order[start : start + task.batch] for start in range(0, len(order), task.batch)]
+        losses = [step(model, optimizer, task.images[rows], task.labels[rows]) for rows in parts]
         return float(np.dot(jax.device_get(losses), [len(rows) for rows in parts])) / len(order)
 
     return epoch
@@ -272,25 +263,17 @@ def _pool_backward(kept: tuple[Array, tuple[int, ...]], slope: Array) -> tuple[A
 pool.defvjp(_pool_forward, _pool_backward)
 
 
-def best(
-    name: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    batch: int,
-    weights: Weights,
-    *,
-    dropout: bool = True,
-    device: str = "cpu",
-    precision: str = "float32",
-) -> Epoch:
+def best(task: Task) -> Epoch:
     """Data on the device, the epoch in one dispatch, state donated, every convolution Eigen's."""
-    on_cpu, dtype = device == "cpu", configure(precision)
-    layers = named(name)
-    parameters = {key: jnp.array(value) for key, value in weights.items() if "moving" not in key}
-    running = {key: jnp.array(value) for key, value in weights.items() if "moving" in key}
+    on_cpu, dtype = task.device == "cpu", configure(task.precision)
+    layers = named(task.name)
+    parameters = {
+        key: jnp.array(value) for key, value in task.weights.items() if "moving" not in key
+    }
+    running = {key: jnp.array(value) for key, value in task.weights.items() if "moving" in key}
     adam = optax.adam(RATE, *BETAS, eps=EPSILON)
     state = parameters, running, adam.init(parameters), jax.random.key(0)
-    data = jax.device_put((images, labels.astype(np.int32)))
+    data = jax.device_put((task.images, task.labels.astype(np.int32)))
 
     def forward(p: Any, running: Any, x: Array, key: Array) -> tuple[Array, Any]:
         after: dict[str, Array] = {}
@@ -325,7 +308,7 @@ def best(
                     if ahead[0] in ("conv", "act"):
                         x = nnx.relu(x)
                 elif layer[0] == "drop":
-                    if dropout:
+                    if task.dropout:
                         drawn = jax.random.fold_in(key, position)
                         keep = jax.random.bernoulli(drawn, 1 - layer[1], x.shape)
                         x = jnp.where(keep, x / (1 - layer[1]), 0)
@@ -346,7 +329,7 @@ def best(
     def loss_of(p: Any, running: Any, x: Array, y: Array, key: Array) -> Any:
         logits, after = forward(p, running, x, key)
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
-        return loss + penalty(name, lambda key: p[f"{key}/kernel"]), after
+        return loss + penalty(task.name, lambda key: p[f"{key}/kernel"]), after
 
     options = {"xla_cpu_experimental_ynn_fusion_type": EIGEN} if on_cpu else {}
 
@@ -364,8 +347,8 @@ def best(
 
     def epoch(order: np.ndarray) -> float:
         nonlocal state
-        whole = len(order) // batch * batch
-        parts = [order[:whole].reshape(-1, batch), order[None, whole:]]
+        whole = len(order) // task.batch * task.batch
+        parts = [order[:whole].reshape(-1, task.batch), order[None, whole:]]
         found = []
         for rows in parts:
             if rows.size:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -13,24 +12,24 @@ from benchmarks.micro.bare.networks import (
     EPSILON,
     NETWORKS,
     RATE,
+    Epoch,
     Named,
+    Task,
+    Weights,
     named,
 )
 
-Weights = Mapping[str, np.ndarray]
-Epoch = Callable[[np.ndarray], float]
 POLICIES = {"float32": "float32", "tf32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
-def build(
-    name: str, images: np.ndarray, weights: Weights, *, dropout: bool, precision: str
-) -> keras.Model:
+def build(task: Task) -> keras.Model:
     """The network, with the weights given; pictures scaled and logits in float32."""
-    keras.config.set_dtype_policy(POLICIES[precision])
-    images_in = keras.Input(images.shape[1:])
+    keras.config.set_dtype_policy(POLICIES[task.precision])
+    images_in = keras.Input(task.images.shape[1:])
     x = keras.layers.Rescaling(1 / 255, dtype="float32")(images_in)
-    x = _applied(x, named(name), weights, NETWORKS[name]["l2"], dropout=dropout)
-    if precision == "bfloat16":
+    l2 = NETWORKS[task.name]["l2"]
+    x = _applied(x, named(task.name), task.weights, l2, dropout=task.dropout)
+    if task.precision == "bfloat16":
         x = keras.layers.Activation("linear", dtype="float32")(x)
     return keras.Model(images_in, x)
 
@@ -98,27 +97,17 @@ def compiled(model: keras.Model) -> keras.Model:
     return model
 
 
-def fit(
-    name: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    batch: int,
-    weights: Weights,
-    *,
-    dropout: bool = True,
-    device: str = "cpu",
-    precision: str = "float32",
-) -> Epoch:
+def fit(task: Task) -> Epoch:
     """`fit(x, y)` on arrays as keras.io's guides have it, and nothing touched: Keras shuffles, and
     on TensorFlow makes the `tf.data.Dataset` itself, whose tuner is on."""
-    model = compiled(build(name, images, weights, dropout=dropout, precision=precision))
+    model = compiled(build(task))
     kept: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def epoch(order: np.ndarray) -> float:
         nonlocal kept
         if kept is None or kept[0] is not order:  # a user has the arrays already
-            kept = order, images[order], labels[order]
-        history = model.fit(kept[1], kept[2], batch_size=batch, verbose=0)
+            kept = order, task.images[order], task.labels[order]
+        history = model.fit(kept[1], kept[2], batch_size=task.batch, verbose=0)
         return float(history.history["loss"][0])
 
     return epoch

@@ -8,58 +8,39 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.micro.bare.keras import Epoch, Weights, adam, build, compiled
+from benchmarks.micro.bare.keras import adam, build, compiled
+from benchmarks.micro.bare.networks import Epoch, Task
 
 
-def tutorial(
-    name: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    batch: int,
-    weights: Weights,
-    *,
-    dropout: bool = True,
-    device: str = "cpu",
-    precision: str = "float32",
-) -> Epoch:
+def tutorial(task: Task) -> Epoch:
     """`compile` and `fit`, as keras.io's guides have it but for one switch.
 
     On a `tf.data.Dataset` rather than on arrays, for that has a switch for tf.data's tuner: with it
     on, an epoch's end often waits until the tuner wakes, which may double a short epoch's time.
     `keras.fit` is the untouched one.
     """
-    tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
+    tf.config.experimental.enable_tensor_float_32_execution(task.precision == "tf32")
     options = tf.data.Options()
     options.autotune.enabled = False
-    model = compiled(build(name, images, weights, dropout=dropout, precision=precision))
+    model = compiled(build(task))
 
     def epoch(order: np.ndarray) -> float:
-        data = tf.data.Dataset.from_tensor_slices((images[order], labels[order]))
-        data = data.batch(batch).prefetch(tf.data.AUTOTUNE).with_options(options)
+        data = tf.data.Dataset.from_tensor_slices((task.images[order], task.labels[order]))
+        data = data.batch(task.batch).prefetch(tf.data.AUTOTUNE).with_options(options)
         history = model.fit(data, verbose=0)
         return float(history.history["loss"][0])
 
     return epoch
 
 
-def best(
-    name: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    batch: int,
-    weights: Weights,
-    *,
-    dropout: bool = True,
-    device: str = "cpu",
-    precision: str = "float32",
-) -> Epoch:
+def best(task: Task) -> Epoch:
     """Many steps in one graph over data on the device; XLA on a GPU only."""
-    tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
-    model = build(name, images, weights, dropout=dropout, precision=precision)
+    tf.config.experimental.enable_tensor_float_32_execution(task.precision == "tf32")
+    model = build(task)
     optimizer = adam()
     optimizer.build(model.trainable_variables)
     compute = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    x_all, y_all = tf.constant(images), tf.constant(labels.astype(np.int32))
+    x_all, y_all = tf.constant(task.images), tf.constant(task.labels.astype(np.int32))
 
     def step(rows: Any) -> Any:
         with tf.GradientTape() as tape:
@@ -69,7 +50,7 @@ def best(
         optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
         return loss
 
-    @tf.function(jit_compile=device != "cpu")
+    @tf.function(jit_compile=task.device != "cpu")
     def many(rows: Any) -> Any:
         total = tf.constant(0.0)
         for number in tf.range(tf.shape(rows)[0]):
@@ -77,11 +58,11 @@ def best(
         return total
 
     def epoch(order: np.ndarray) -> float:
-        whole = len(order) // batch * batch
+        whole = len(order) // task.batch * task.batch
         total = 0.0
         if whole:
-            steps = tf.constant(order[:whole].reshape(-1, batch).astype(np.int32))
-            total += float(many(steps)) * batch
+            steps = tf.constant(order[:whole].reshape(-1, task.batch).astype(np.int32))
+            total += float(many(steps)) * task.batch
         if whole < len(order):
             rest = order[whole:]
             total += float(many(tf.constant(rest[None].astype(np.int32)))) * len(rest)

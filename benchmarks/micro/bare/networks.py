@@ -10,7 +10,33 @@ activation): activation(layers(x) + shortcut(x)).
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Weights = Mapping[str, "np.ndarray"]  # by layer and part, as in "conv1/kernel"
+Epoch = Callable[["np.ndarray"], float]  # trains on the images of an order; returns the mean loss
+
+
+@dataclass(frozen=True)
+class Task:
+    """The training of a bare loop: a network of `NETWORKS` from given weights, on these pictures.
+
+    images: uint8 (n, height, width, 3); labels: (n,); batch: images of a step.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    batch: int
+    weights: Weights
+    dropout: bool = True
+    device: str = "cpu"
+    precision: str = "float32"
+
 
 POOL = ("pool", 2, 2, 0)
 NORM = ("norm", 1e-3, 0.99)

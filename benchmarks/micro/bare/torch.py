@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -17,12 +17,13 @@ from benchmarks.micro.bare.networks import (
     EPSILON,
     NETWORKS,
     RATE,
+    Epoch,
     Named,
+    Task,
+    Weights,
     named,
 )
 
-Weights = Mapping[str, np.ndarray]
-Epoch = Callable[[np.ndarray], float]
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU}
 
 
@@ -143,31 +144,21 @@ class _InOrder(Sampler):
         return len(self.batches)
 
 
-def tutorial(
-    name: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    batch: int,
-    weights: Weights,
-    *,
-    dropout: bool = True,
-    device: str = "cpu",
-    precision: str = "float32",
-) -> Epoch:
+def tutorial(task: Task) -> Epoch:
     """A DataLoader, a model, an optimizer, and the loop of pytorch.org's quickstart."""
-    configure(precision, search=False)
-    model = build(named(name), weights, fast=False, dropout=dropout).to(device)
+    configure(task.precision, search=False)
+    model = build(named(task.name), task.weights, fast=False, dropout=task.dropout).to(task.device)
     optimizer = torch.optim.Adam(model.parameters(), RATE, BETAS, EPSILON)
-    data = _Pictures(images, labels.astype(np.int64))
+    data = _Pictures(task.images, task.labels.astype(np.int64))
 
     def epoch(order: np.ndarray) -> float:
         model.train()
-        total = torch.zeros((), device=device)
-        for x, y in DataLoader(data, sampler=_InOrder(order, batch), batch_size=None):
-            x, y = x.to(device), y.to(device)
-            with mixed(precision, device):
+        total = torch.zeros((), device=task.device)
+        for x, y in DataLoader(data, sampler=_InOrder(order, task.batch), batch_size=None):
+            x, y = x.to(task.device), y.to(task.device)
+            with mixed(task.precision, task.device):
                 logits = model(x.permute(0, 3, 1, 2).contiguous().float() / 255)
-                loss = functional.cross_entropy(logits, y) + penalty(name, model)
+                loss = functional.cross_entropy(logits, y) + penalty(task.name, model)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -177,39 +168,29 @@ def tutorial(
     return epoch
 
 
-def best(
-    name: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    batch: int,
-    weights: Weights,
-    *,
-    dropout: bool = True,
-    device: str = "cpu",
-    precision: str = "float32",
-) -> Epoch:
+def best(task: Task) -> Epoch:
     """Data on the device, channels last, ReLU after the pool, fused Adam; on a GPU compiled, and a
     whole step in one CUDA graph."""
-    on_gpu = device != "cpu"
-    configure(precision, search=on_gpu)
-    model = build(named(name), weights, fast=True, dropout=dropout).to(device)
-    last = not on_gpu or precision != "float32"  # plain float32 on a GPU gains nothing by it
+    on_gpu = task.device != "cpu"
+    configure(task.precision, search=on_gpu)
+    model = build(named(task.name), task.weights, fast=True, dropout=task.dropout).to(task.device)
+    last = not on_gpu or task.precision != "float32"  # plain float32 on a GPU gains nothing by it
     if last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(
         model.parameters(), RATE, BETAS, EPSILON, fused=True, capturable=on_gpu
     )
-    x_all = torch.from_numpy(images).to(device)
-    y_all = torch.from_numpy(labels.astype(np.int64)).to(device)
+    x_all = torch.from_numpy(task.images).to(task.device)
+    y_all = torch.from_numpy(task.labels.astype(np.int64)).to(task.device)
 
     def forward(x: Tensor, y: Tensor) -> Tensor:
         x = x.permute(0, 3, 1, 2)
-        with mixed(precision, device):
+        with mixed(task.precision, task.device):
             logits = model((x if last else x.contiguous()).float() * (1 / 255))
-            return functional.cross_entropy(logits, y) + penalty(name, model)
+            return functional.cross_entropy(logits, y) + penalty(task.name, model)
 
     run = torch.compile(forward, dynamic=False) if on_gpu else forward
-    total = torch.zeros((), device=device)
+    total = torch.zeros((), device=task.device)
 
     def step(part: Tensor) -> None:
         optimizer.zero_grad()
@@ -219,13 +200,13 @@ def best(
         total.add_(loss.detach() * len(part))
 
     model.train()
-    whole = _recorded(step, batch, model, optimizer) if on_gpu else step
+    whole = _recorded(step, task.batch, model, optimizer) if on_gpu else step
 
     def epoch(order: np.ndarray) -> float:
-        rows = torch.from_numpy(order).to(device)
+        rows = torch.from_numpy(order).to(task.device)
         total.zero_()
-        for part in rows.split(batch):
-            (whole if len(part) == batch else step)(part)
+        for part in rows.split(task.batch):
+            (whole if len(part) == task.batch else step)(part)
         return total.item() / len(order)
 
     return epoch

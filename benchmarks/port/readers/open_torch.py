@@ -13,6 +13,7 @@ from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.program import Program, needed_inputs, refuse_several
 from benchmarks.port.readers.torch import TorchProgram
 from benchmarks.port.readers.torch_recipe import Training
+from results.words import count
 
 
 def read(source: Source, parts: dict[str, Any], size: list[int]) -> Program:
@@ -56,8 +57,8 @@ def _configured(model: Any, source: Source, parts: dict[str, Any]) -> dict[str, 
     optimizers, schedules = made
     if len(optimizers) != 1 or len(schedules) > 1:
         raise PortError(
-            f"{source.label}: configure_optimizers gives {len(optimizers)} optimizers and "
-            f"{len(schedules)} schedules; name one with --optimizer",
+            f"{source.label}: configure_optimizers gives {count(len(optimizers), 'optimizer')} and "
+            f"{count(len(schedules), 'schedule')}; name one with --optimizer",
             status=4,
         )
     found = {**parts, "optimizer": optimizers[0]}

@@ -14,6 +14,7 @@ from benchmarks.port.operation import PortError, Recipe
 from benchmarks.port.readers import torch_around
 from benchmarks.port.readers.calls import CALLS
 from benchmarks.port.readers.program import PROBED, listed, targets
+from results.words import count
 
 _GROUP = {  # PyTorch's name to ours
     "lr": "learning_rate",
@@ -321,7 +322,9 @@ class Training:
         if len({g.get("weight_decay") for g in optimizer.param_groups} - {0.0}) > 1:
             groups.append({})
         if any(g != groups[0] for g in groups):
-            found["kind"] = f"{kind} with {len(optimizer.param_groups)} groups of parameters"
+            found["kind"] = (
+                f"{kind} with {count(len(optimizer.param_groups), 'group')} of parameters"
+            )
         return {k: float(v) if type(v) is int else v for k, v in found.items()}
 
     def _clipping(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from benchmarks.tracking.metrics import Metric
 from results.names import beneath
 from results.output import say
 from results.stats.intervals import Interval, median_of_medians
-from results.views.words import count
+from results.words import count
 from results.writer import write
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def export(
     if not values:
         raise ValueError("no finished run of the selection has the metric asked for")
     if form == "asv":
-        return f"{asv(history, values, curves.directory_for(output, form))} files"
+        return count(asv(history, values, curves.directory_for(output, form)), "file")
     content = github(values) if form == "github" else bencher(values)
     text = json.dumps(content, indent=1) + "\n"
     if output is None:
@@ -83,7 +83,7 @@ def export(
     if form == "github":
         tool = "customBiggerIsBetter" if metrics[0].larger_is_better else "customSmallerIsBetter"
         say(f"for github-action-benchmark with tool: {tool}", error=True)
-    return f"{len(values)} values"
+    return count(len(values), "value")
 
 
 def github(values: Sequence[Value]) -> list[dict[str, Any]]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from results import words
+
 _OUTLYING = 4.0  # robust standard deviations above its neighbours that make a process delayed
 _LAGS = 6
 
@@ -54,7 +56,8 @@ def fit(values: npt.ArrayLike) -> Noise:
     times = np.asarray(values, dtype=np.float64)
     if times.size < 2 * _LAGS:
         raise ValueError(
-            f"{times.size} processes are too few to fit a noise model; take at least {2 * _LAGS}"
+            f"{words.count(times.size, 'process')} are too few to fit a noise model; take at "
+            f"least {2 * _LAGS}"
         )
     if not (np.isfinite(times).all() and times.min() > 0):
         raise ValueError("a time is not above 0")

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.tracking.selftest.spot import in_turns, judge_at
+from results import words
 from results.output import say
 from results.stats.changepoints import steps
 from results.stats.drift import Drift, judge_apart
@@ -172,7 +173,11 @@ def rates(tries: int, processes: int) -> Iterator[Rate]:
         for pairs in (8, 15, 30):
             found = _equal(draw, pairs, tries)
             yield Rate(
-                f"{pairs} pairs as far apart as the margin: {EQUAL}", name, found, tries, 0.05
+                f"{words.count(pairs, 'pair')} as far apart as the margin: {EQUAL}",
+                name,
+                found,
+                tries,
+                0.05,
             )
 
 
@@ -197,7 +202,7 @@ def table(tries: int, processes: int) -> bool:
     for one in missed:
         say(f"missed: {one.question}, {one.noise}: {one.share:.1%}")
     if not missed:
-        say(f"every goal met, or missed by no more than chance, {tries} tries each")
+        say(f"every goal met, or missed by no more than chance, {words.count(tries, 'try')} each")
     say(f"{time.process_time() - start:.0f} s of processor time")
     return not missed
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.process.spawn import Child
 from benchmarks.system import machine
+from results import words
 from results.writer import scratch_directory
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ def measure(rows: int) -> int:
         table.add("append to an empty store", f"{_append(store, 'first'):.4f}", "", "median of 100")
         fill(store, rows)
         size = sum(path.stat().st_size for path in store.files()) / 2**20
-        text = f"{rows:,} rows packed, {size:.0f} MiB"
+        text = f"{words.count(rows, 'row')} packed, {size:.0f} MiB"
         table.add(f"append beside {text}", f"{_append(store, 'last'):.4f}", "", "median of 100")
         seconds, count = _timed(store.compact)
-        table.add("compact", f"{seconds:.2f}", "", f"{count} files packed")
+        table.add("compact", f"{seconds:.2f}", "", f"{words.count(count, 'file')} packed")
         options = ["--store", str(store.path)]
         _command("baseline", "set", "old", f"session={_session(0)}", *options)
         times = {

@@ -13,8 +13,9 @@ from results.views.answers.change import since_last_time
 from results.views.answers.network import same_network
 from results.views.answers.speed import faster
 from results.views.cells import benches
+from results.views.numbers import listed
 from results.views.views import Frames, Panel, View
-from results.views.words import count
+from results.words import count
 
 __all__ = ["MOST", "Answer", "answers"]
 
@@ -44,9 +45,11 @@ def answers(frames: Frames, most: int = MOST) -> list[Answer]:
         lambda view, panel: faster(benched, view, panel),
         lambda view, panel: since_last_time(frames, view, panel),
     ):
+        alike: dict[Answer, list[str]] = {}
         for view, panel in panels[:most]:
             if (answer := ask(view, panel)) is not None:
-                found.append(answer.of(_about(frames, view, panel)))
+                alike.setdefault(answer, []).append(_about(frames, view, panel))
+        found += [answer.of(listed(about)) for answer, about in alike.items()]
     if len(panels) > most:
         left = count(
             len(panels) - most, "further network or setting", "further networks and settings"

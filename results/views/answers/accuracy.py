@@ -12,7 +12,7 @@ from results.studies.outcome_words import number
 from results.views.answers.answer import Answer
 from results.views.numbers import spread
 from results.views.views import Panel, View
-from results.views.words import count
+from results.words import count
 
 _QUESTION = "Same accuracy?"
 _PAIRED = 4  # frameworks of which every pair is tested; of more, each against the first
@@ -70,7 +70,7 @@ def _judged(view: View, compared: list[Outcome], verdicts: set[str]) -> tuple[st
     if DIFFERENT in verdicts:
         unlike = [one for one in compared if one.accuracy and one.accuracy.verdict == DIFFERENT]
         widest = max(unlike, key=_reach)
-        others = count(len(unlike), "pair of frameworks", "pairs of frameworks")
+        others = count(len(unlike), "pair of frameworks")
         return f"No, in {others} of {len(compared)}: {_numbers(view, widest)}.", "no"
     if verdicts == {EQUAL}:
         told = f"Yes, within {_POINTS:g} point: the widest difference is {_numbers(view, widest)}."
@@ -81,7 +81,7 @@ def _judged(view: View, compared: list[Outcome], verdicts: set[str]) -> tuple[st
     told = f"Undecided: {_numbers(view, widest)}"
     if have < needed:
         guess = "at least " if have < FEWEST else "about "
-        told += f". To settle it within {_POINTS:g} point takes {guess}{needed} seeds"
+        told += f". To settle it within {_POINTS:g} point takes {guess}{count(needed, 'seed')}"
     return f"{told}.", UNDECIDED
 
 
@@ -93,11 +93,11 @@ def _reach(one: Outcome) -> float:
 
 
 def _numbers(view: View, one: Outcome) -> str:
-    """Sentence part: "PyTorch less JAX (Flax) +0.40 points (90 % interval ...) over 2 seeds"."""
+    """Sentence part: "PyTorch less JAX (Flax) is +0.40 points (90 % interval ...) over 2 seeds"."""
     assert one.accuracy is not None
     test = one.accuracy
     names = f"{view.looks[one.a].name} less {view.looks[one.b].name}"
-    told = f"{names} {number(100 * test.mean, 2)} points"
+    told = f"{names} is {number(100 * test.mean, 2)} points"
     if test.n > 1:
         told += f" (90 % interval {number(100 * test.low, 2)} to {number(100 * test.high, 2)})"
     return f"{told} over {count(test.n, 'seed')}"

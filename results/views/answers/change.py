@@ -43,8 +43,8 @@ def since_last_time(frames: Frames, view: View, panel: Panel) -> Answer | None:
     ]
     if not found:
         told = (
-            "No earlier session of these runs on this machine is in the store. "
-            "python -m benchmarks.track baseline set NAME keeps this one under a name."
+            "No earlier session of these runs on this machine is in the store. To keep this one "
+            "for later comparisons: python -m benchmarks.track baseline set NAME"
         )
         return Answer(_QUESTION, "first session", told, "speed")
     worst: str = next(word for word in CHANGES if any(one.verdict.verdict == word for one in found))

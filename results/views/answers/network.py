@@ -11,6 +11,7 @@ from results.views.answers.answer import Answer
 from results.views.columns import json_object
 from results.views.numbers import listed
 from results.views.views import Frames, Panel, View
+from results.words import count
 
 _QUESTION = "Same network?"
 _FAILURES = "parity_failures"
@@ -48,9 +49,9 @@ def same_network(frames: Frames, view: View, panel: Panel) -> Answer | None:
     network = str(panel.ok["architecture"].iloc[0])
     frameworks = " ".join(panel.frameworks)
     told = (
-        "Not checked: weights, batches and masks were the same by their hashes, what was computed "
-        f"with them was not compared. python -m benchmarks.fidelity --frameworks {frameworks} "
-        f"--architectures {network} does."
+        "Not checked: weights, batches and masks were the same (by their hashes), but what the "
+        "frameworks computed with them was not compared. To compare it: python -m "
+        f"benchmarks.fidelity --frameworks {frameworks} --architectures {network}"
     )
     return Answer(_QUESTION, "not checked", told, "same")
 
@@ -127,15 +128,15 @@ def _by_the_ladder(findings: pd.DataFrame, view: View, panel: Panel) -> Answer |
         first = failed.iloc[0]
         who = listed(sorted({view.looks[name].name for name in failed["framework"]}))
         told = (
-            f"No, by the fidelity ladder: {who} failed {len(failed)} of {len(ran)} checks; the "
-            f"first is {first['rung']} {first['metric']}, {first['value']:.1e} at {first['where']} "
-            f"where {first['bound']:.0e} is allowed."
+            f"No, by the fidelity ladder: {who} failed {len(failed)} of "
+            f"{count(len(ran), 'check')}; the first is {first['rung']} {first['metric']}, "
+            f"{first['value']:.1e} at {first['where']} where {first['bound']:.0e} is allowed."
         )
         return Answer(_QUESTION, "no", told, "fidelity")
     whole = passed == len(mine)
     told = (
         f"{'Yes' if whole else 'Not shown'}, by the fidelity ladder: {listed(names)} passed "
-        f"{passed} of {len(mine)} checks ({rungs})"
+        f"{passed} of {count(len(mine), 'check')} ({rungs})"
     )
     if not whole:
         told += f"; {len(mine) - passed} could not be made"

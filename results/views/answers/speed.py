@@ -16,7 +16,7 @@ _QUESTION = "Which is faster?"
 _NAMED = 5  # frameworks whose times a sentence holds
 _QUOTABLE = 2  # processes of one seed below which a speed is not for quoting
 _ONE_PROCESS = (
-    "one process of each seed is not for quoting; python -m benchmarks.run --suite speed takes six"
+    "one process of each seed is not for quoting (six are: python -m benchmarks.run --suite speed)"
 )
 
 

@@ -313,7 +313,7 @@ def test_a_climb_broken_off_keeps_the_networks_that_were_finished(tmp_path, caps
     monkeypatch.setattr(climb, "_climb_group", interrupted)
     arguments = ["--frameworks", "torch", "--architectures", "unam", "c2", "--rungs", "R0-R2"]
     assert main([*arguments, "--store", str(tmp_path)]) == 130
-    assert "unam: 1 of 1 comparisons hold" in capsys.readouterr().err
+    assert "unam: 1 of 1 comparison held" in capsys.readouterr().err
     assert findings.read(tmp_path)["architecture"].tolist() == ["unam"]
 
 

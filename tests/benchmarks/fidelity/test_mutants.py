@@ -210,7 +210,7 @@ def test_an_error_that_a_fault_raises_finds_it_and_a_dead_process_does_not(
     kill = matrix._kill(mutant, traces, sound(mutant, traces))
     assert (kill.status, kill.as_it_should_be) == (status, raised), kill
     assert "shapes" in kill.cause
-    found = "1 of 1 mutants found: 0 killed by a rung, 1 by an error"
+    found = "1 of 1 mutant found: 0 killed by a rung, 1 by an error"
     assert (found in markdown([kill])) == raised
 
 

@@ -28,7 +28,7 @@ def test_one_sentence_says_that_two_train_the_same_network():
     (found,) = verdict.verdicts(SOUND, ["keras", "torch"])
     assert (found.word, found.held, found.asked) == ("the same", 4, 4)
     assert found.sentence == (
-        "keras and torch train the same network, as far as asked: all 4 comparisons hold."
+        "keras and torch train the same network, as far as asked: 4 of 4 comparisons held."
     )
 
 
@@ -37,7 +37,7 @@ def test_a_failure_is_named_with_its_cause_for_the_pairs_that_it_concerns():
     found = verdict.verdicts([*SOUND, finding("jax"), bad], ["keras", "torch", "jax"])
     assert [one.word for one in found] == ["not the same", "the same", "not the same"]
     said = found[0].sentence
-    assert "keras and torch do not train the same network: 1 of 5 comparisons fail" in said
+    assert "keras and torch do not train the same network: 1 of 5 comparisons failed" in said
     assert "first R2, torch against the reference" in said
     assert said.endswith("Likely cause: the loss.")
 

@@ -24,7 +24,7 @@ from results.store import Store
     [
         ({"frameworks": ("my:Own",)}, "cpu", "my:Own with tuning idiomatic trains on one replica"),
         ({"frameworks": ("torch",)}, "cuda", "on the CPU alone so far, .* add --device cpu"),
-        ({"frameworks": ("jax",), "batch_size": (8, 9)}, "cpu", "9 images are not dealt evenly"),
+        ({"frameworks": ("jax",), "batch_size": (8, 9)}, "cpu", "9 images cannot be dealt evenly"),
         (
             {"frameworks": ("keras",), "accumulation": 2},
             "cpu",

@@ -293,7 +293,7 @@ def test_a_stored_baseline_says_nothing_before_sessions_are_kept(store: Store, c
     add_session(store, "now", around(5.0, 6, seed=90), day=90)
     status, out, _ = verdict(capsys, "gate", "--baseline", "main")
     assert status == 3
-    assert f"and {NEEDED - 1} sessions of this cell in the store do not tell" in out
+    assert f"and {NEEDED - 1} sessions of this cell in the store cannot tell" in out
     assert "gate --baseline-checkout DIR" in out
     assert main(["baseline", "set", "main"]) == 0
     for name, seconds, expected in (("same", 5.0, 0), ("slow", 7.0, 1)):
