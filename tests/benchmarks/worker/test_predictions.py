@@ -68,7 +68,7 @@ def test_what_a_test_writes_agrees_with_it(tmp_path, loss, augmentation) -> None
         ({"predicted": np.roll}, "not the class of the largest"),
         ({"predicted": np.zeros_like}, "not the class of the largest"),
     ],
-    ids=str,
+    ids=["sorted", "shifted", "labels", "classes", "rows", "predicted", "zeros"],
 )
 def test_a_row_that_is_of_something_else_is_told(tmp_path, change, words) -> None:
     path, *asked = written(tmp_path, CrossEntropy())
