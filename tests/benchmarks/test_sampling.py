@@ -92,7 +92,7 @@ def test_what_it_does_not_go_with(table: dict, problem: str) -> None:
 def test_too_few_galaxies_are_told_before_a_run(work, capsys) -> None:
     for text, problem in (
         ("weights=1:1", "there are 2 weights, and the data set with these labels has"),
-        ("replacement=false,draws=99999", "a pass draws 99999 galaxies, and"),
+        ("replacement=false,draws=99999", "a pass draws 99,999 galaxies, and"),
     ):
         assert main(command("--sampling", text, "--dry-run")) == 2
         assert problem in capsys.readouterr().err

@@ -97,7 +97,7 @@ def test_the_command_tells_of_merged_findings(tmp_path, capsys):
     merge = ["merge", str(tmp_path / "other"), "--store", str(tmp_path / "one")]
     assert main(merge) == main(merge) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert "0 new executions and 1 new files of what the ladder found" in first
+    assert "0 new executions and 1 new file of what the ladder found" in first
     assert "ladder" not in second
 
 
