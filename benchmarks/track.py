@@ -91,8 +91,8 @@ def _series(options: argparse.Namespace, out: IO[str]) -> int:
                 for trend in found
             ]
             name = f"history-{metric.name}"
-            for path in draw(series, name, metric.title, metric.unit, options.figure):
-                say(f"figure: {path}")
+            path = draw(series, name, metric.title, metric.unit, options.figure)
+            say(f"figure: {path}")
     if not shown:
         what = options.select or options.store
         raise ValueError(f"no finished run of {what} has the metric {', '.join(options.metric)}")

@@ -35,11 +35,12 @@ class Series:
     steps: Sequence[tuple[int, float]]
 
 
-def draw(found: Sequence[Series], name: str, title: str, unit: str, to: Path) -> list[Path]:
-    """Write the figure into a folder, as the report writes its own; returns the files."""
+def draw(found: Sequence[Series], name: str, title: str, unit: str, to: Path) -> Path:
+    """Write the figure into a folder as PNG; returns the file."""
     from report.figures.writing import write
 
-    return write([picture(found, name, title, unit)], to)
+    (path,) = write([picture(found, name, title, unit)], to, endings=[".png"])
+    return path
 
 
 def picture(found: Sequence[Series], name: str, title: str, unit: str) -> Picture:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,10 +13,16 @@ from report.figures.drawing import draw
 from report.section import Picture
 from results import names, writer
 
-ENDINGS = (".png", ".pdf", ".csv", ".txt")
+DRAWN = (".png", ".pdf")
+ENDINGS = (*DRAWN, ".csv", ".txt")
 
 
-def write(pictures: Iterable[Picture], directory: Path, columns: int | None = None) -> list[Path]:
+def write(
+    pictures: Iterable[Picture],
+    directory: Path,
+    columns: int | None = None,
+    endings: Sequence[str] = ENDINGS,
+) -> list[Path]:
     """Write figures as PNG and PDF, their data as CSV and their captions as text.
 
     Each file is written whole or not at all.
@@ -25,6 +31,7 @@ def write(pictures: Iterable[Picture], directory: Path, columns: int | None = No
         directory: created if need be.
         columns: 1 or 2 for the width of a journal's column or page; None: drawn for a screen, with
             title and conditions.
+        endings: of the files that are wanted. A PDF takes two seconds, because of its fonts.
 
     Raises:
         OSError: a file cannot be written; the message names the directory.
@@ -33,7 +40,7 @@ def write(pictures: Iterable[Picture], directory: Path, columns: int | None = No
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for picture in pictures:
-            found += _write(picture, directory, columns)
+            found += _write(picture, directory, columns, endings)
     except OSError as error:
         raise OSError(
             error.errno,
@@ -43,14 +50,17 @@ def write(pictures: Iterable[Picture], directory: Path, columns: int | None = No
     return found
 
 
-def _write(picture: Picture, directory: Path, columns: int | None) -> list[Path]:
+def _write(
+    picture: Picture, directory: Path, columns: int | None, endings: Sequence[str]
+) -> list[Path]:
     figure = draw(picture, columns)
-    paths = [directory / names.file_name(picture.name, ending) for ending in ENDINGS]
+    paths = {ending: directory / names.file_name(picture.name, ending) for ending in endings}
     with mpl.rc_context(style.RC):
-        style.save(figure, paths[0], paths[1])
-    writer.write(paths[2], data(picture))
-    writer.write(paths[3], f"{picture.caption}\n")
-    return paths
+        style.save(figure, *(path for ending, path in paths.items() if ending in DRAWN))
+    for ending, text in ((".csv", data), (".txt", lambda one: f"{one.caption}\n")):
+        if ending in paths:
+            writer.write(paths[ending], text(picture))
+    return [*paths.values()]
 
 
 def data(picture: Picture) -> str:
