@@ -181,7 +181,7 @@ def _joined(atoms: list[tuple[str, int]]) -> list[tuple[str, int]]:
 
 
 def within(labels: Sequence[str]) -> list[str]:
-    """Those of the labels that are axes of a picture, in canonical order."""
+    """The labels that are axes of a picture, in canonical order."""
     return [label for label in SPATIAL if label in labels]
 
 

@@ -43,7 +43,7 @@ def is_source(path: Path) -> bool:
 
 
 def _refusal(path: Path) -> str:
-    """What a file of a form that is not read is, with the remedy; "" for other files."""
+    """The refusal of a file by its name; "" of one that is read, or is HDF5 all the same."""
     told = unread.of_file(path)
     return "" if told and path.exists() and hdf5.begins(path) else told
 

@@ -53,7 +53,7 @@ _NAMED = 5
 
 
 def of_file(path: Path) -> str:
-    """What a file of a form that is not read is, with the remedy; "" for other files."""
+    """The name of a form that is not read, with the remedy; "" for other files."""
     name = path.name.lower()
     fitting = [end for ends in _FILES for end in ends if name.endswith(end)]
     if not fitting:

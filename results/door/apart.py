@@ -194,7 +194,7 @@ def _limit(parent: int, size: int, seconds: int) -> None:
 
 
 def _sent(work: Callable[[], object]) -> bytes:
-    """What `work` returned or raised, pickled."""
+    """The pickled result of `work`, or its error."""
     try:
         told: tuple[bool, object] = (True, work())
     except Exception as error:

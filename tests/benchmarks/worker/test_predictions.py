@@ -26,7 +26,7 @@ LOSSES = [
 
 
 def written(directory, loss, augmentation="none", send=lambda event, **content: None):
-    """What `contradictions` is asked of a test whose logits are drawn."""
+    """The arguments of `contradictions` for a test whose logits are drawn."""
     random = np.random.default_rng(0)
     size = 1 if loss == BinaryCrossEntropy() else 3
     copies = copies_of(8, 8, augmentation, None)
